@@ -1,0 +1,65 @@
+// The workshop's tables, as an append-only list: a released step is never edited, a new one is added at the end [CF7].
+// An object that finds a step it does not know, or one that changed, refuses to start instead of guessing.
+import { integer, type Sql, text } from "./sql.ts";
+
+const MIGRATIONS: { id: string; statements: string[] }[] = [
+  {
+    id: "0001-workshop",
+    statements: [
+      // Small values that are one per workshop: its name, its revision, the queue's scalars.
+      "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
+      "CREATE TABLE seats (seat TEXT PRIMARY KEY, role TEXT NOT NULL CHECK (role IN ('participant','instructor')), salt TEXT NOT NULL, hash TEXT NOT NULL, version INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+      // The queue core's own records, one row each, as JSON it alone reads. Live jobs only: the scheduler never sees history.
+      "CREATE TABLE queue_rows (kind TEXT NOT NULL, id TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (kind, id)) STRICT, WITHOUT ROWID",
+      // Every job ever accepted. `number` is ComfyUI's, `ended` null while it lives; the end is written once.
+      `CREATE TABLE jobs (
+        job TEXT PRIMARY KEY, seq INTEGER NOT NULL UNIQUE, seat TEXT NOT NULL, number INTEGER NOT NULL, state TEXT NOT NULL,
+        created INTEGER NOT NULL, started INTEGER, ended INTEGER, client_id TEXT, idempotency_key TEXT, body_hash TEXT NOT NULL,
+        workflow_id TEXT, outputs_to_execute TEXT NOT NULL, partial INTEGER NOT NULL, inputs TEXT NOT NULL, prompt_key TEXT,
+        in_history INTEGER NOT NULL DEFAULT 0, outputs TEXT NOT NULL DEFAULT '{}', status TEXT, meta TEXT NOT NULL DEFAULT '{}', error TEXT, result_hash TEXT
+      ) STRICT`,
+      "CREATE INDEX jobs_by_seat ON jobs (seat, ended, seq)",
+      "CREATE INDEX jobs_history ON jobs (seat, seq) WHERE in_history = 1",
+      "CREATE UNIQUE INDEX jobs_by_key ON jobs (seat, idempotency_key) WHERE idempotency_key IS NOT NULL",
+      // Texts of a prompt, apart, so that listing jobs never reads them.
+      "CREATE TABLE prompts (job TEXT PRIMARY KEY, prompt TEXT NOT NULL, extra_data TEXT NOT NULL, run_prompt TEXT) STRICT, WITHOUT ROWID",
+      "CREATE TABLE attempts (job TEXT NOT NULL, attempt INTEGER NOT NULL, pool TEXT NOT NULL, dispatch_id TEXT NOT NULL, token_hash TEXT NOT NULL, lease TEXT, runner TEXT, files INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (job, attempt)) STRICT, WITHOUT ROWID",
+      // What a page needs when it reconnects in the middle of a run, and what a lost attempt leaves behind.
+      "CREATE TABLE live (job TEXT PRIMARY KEY, seq INTEGER NOT NULL, start TEXT, executing TEXT, progress TEXT, outputs TEXT NOT NULL) STRICT, WITHOUT ROWID",
+      `CREATE TABLE files (
+        file_id TEXT PRIMARY KEY, seat TEXT NOT NULL, type TEXT NOT NULL CHECK (type IN ('input','output','temp')), subfolder TEXT NOT NULL, filename TEXT NOT NULL,
+        key TEXT NOT NULL, size INTEGER NOT NULL, sha256 TEXT NOT NULL, content_type TEXT NOT NULL, created INTEGER NOT NULL,
+        job TEXT, attempt INTEGER, local TEXT
+      ) STRICT`,
+      "CREATE UNIQUE INDEX files_by_name ON files (seat, type, subfolder, filename)",
+      "CREATE INDEX files_by_age ON files (seat, type, created)",
+      "CREATE INDEX files_by_job ON files (job) WHERE job IS NOT NULL",
+      // Counters never go back, not even when files are deleted [G22].
+      "CREATE TABLE counters (seat TEXT NOT NULL, type TEXT NOT NULL, subfolder TEXT NOT NULL, stem TEXT NOT NULL, last INTEGER NOT NULL, PRIMARY KEY (seat, type, subfolder, stem)) STRICT, WITHOUT ROWID",
+      "CREATE TABLE settings (seat TEXT NOT NULL, id TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (seat, id)) STRICT, WITHOUT ROWID",
+      "CREATE TABLE once (seat TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (seat, key)) STRICT, WITHOUT ROWID",
+      "CREATE TABLE catalogs (pool TEXT PRIMARY KEY, digest TEXT NOT NULL, reported INTEGER NOT NULL, comfyui_version TEXT NOT NULL) STRICT, WITHOUT ROWID",
+      // The event log [Q5]: every command with its time, and what came of it. No prompt text, no token.
+      "CREATE TABLE log (revision INTEGER PRIMARY KEY, at INTEGER NOT NULL, command TEXT NOT NULL, events TEXT NOT NULL) STRICT",
+      "CREATE TABLE seat_log (id INTEGER PRIMARY KEY AUTOINCREMENT, seat TEXT NOT NULL, at INTEGER NOT NULL, line TEXT NOT NULL) STRICT",
+      "CREATE INDEX seat_log_by_seat ON seat_log (seat, id)",
+    ],
+  },
+];
+
+/** Brings the database to the newest step; runs in the object's constructor. Throws when the database is of a newer or another program. */
+export function migrate(sql: Sql): void {
+  sql.all("CREATE TABLE IF NOT EXISTS migrations (step INTEGER PRIMARY KEY, id TEXT NOT NULL) STRICT");
+  const done = sql.all("SELECT step, id FROM migrations ORDER BY step");
+  for (const row of done) {
+    const known = MIGRATIONS[integer(row, "step")];
+    if (known?.id !== text(row, "id")) throw new Error(`This workshop's data was written by another version (step ${text(row, "id")}). Deploy that version or a newer one; nothing was changed.`);
+  }
+  for (const [step, migration] of MIGRATIONS.entries()) {
+    if (step < done.length) continue;
+    sql.transaction(() => {
+      for (const statement of migration.statements) sql.all(statement);
+      sql.all("INSERT INTO migrations (step, id) VALUES (?, ?)", step, migration.id);
+    });
+  }
+}
