@@ -1,9 +1,9 @@
-// Signed file tokens: the only way a runner reaches a stored file. A token names one key, one operation and an end; whoever holds it may do exactly
-// that and nothing else [G5], [G21]. Synchronous on purpose (node:crypto), because the workshop object signs inside decisions that may not await.
-import { createHmac, timingSafeEqual } from "node:crypto";
+// Tokens of the runner's side: signed file tokens, the only way a runner reaches a stored file [G5], [G21], and attempt tokens, which open one
+// attempt's routes [G9]. A file token names one key, one operation and an end; whoever holds it may do exactly that and nothing else.
 import { z } from "zod";
+import { seal, unseal } from "./seal.ts";
 
-const claims = z.object({
+const fileClaims = z.object({
   op: z.enum(["get", "put"]),
   key: z.string().min(1).max(1024),
   /** Bytes a put must bring, no more and no less. */
@@ -12,27 +12,26 @@ const claims = z.object({
   sha256: z.string().regex(/^[0-9a-f]{64}$/).optional(),
   content_type: z.string().max(200).optional(),
   /** One part of a multipart upload. */
-  part: z.object({ upload_id: z.string().min(1).max(600), number: z.int().min(1).max(10_000) }).optional(),
+  part: z.object({ upload_id: z.string().min(1).max(2000), number: z.int().min(1).max(10_000) }).optional(),
   /** ms since the epoch; refused from then on. */
   exp: z.int(),
 });
-export type FileClaims = z.infer<typeof claims>;
-export type FileVerdict = { ok: true; claims: FileClaims } | { ok: false; reason: "malformed" | "forged" | "expired" };
+export type FileClaims = z.infer<typeof fileClaims>;
 
-/** Signs `claims` with the platform's secret; the answer is URL-safe and holds nothing secret. */
-export function signFile(secret: string, value: FileClaims): string {
-  const payload = toBase64Url(new TextEncoder().encode(JSON.stringify(value)));
-  return `${payload}.${mac(secret, payload)}`;
+const attemptClaims = z.object({ workshop: z.string(), job: z.string(), attempt: z.int().min(1), exp: z.int() });
+/** `exp` in ms since the epoch: claim deadline plus the longest run [G9]. */
+export type AttemptClaims = z.infer<typeof attemptClaims>;
+
+/** `forged` covers every token that was not made here for this purpose. */
+export type Verdict<T> = { ok: true; claims: T } | { ok: false; reason: "forged" | "expired" };
+
+export function signFile(secret: string, claims: FileClaims): string {
+  return seal(secret, "file-v1", claims);
 }
 
-/** Checks a token's signature (in constant time), shape and end. `now` in ms since the epoch. */
-export function verifyFile(secret: string, token: string, now: number): FileVerdict {
-  const [payload, signature, ...rest] = token.split(".");
-  if (!payload || !signature || rest.length > 0) return { ok: false, reason: "malformed" };
-  if (!sameText(signature, mac(secret, payload))) return { ok: false, reason: "forged" };
-  const parsed = claims.safeParse(readJson(payload));
-  if (!parsed.success) return { ok: false, reason: "malformed" };
-  return parsed.data.exp > now ? { ok: true, claims: parsed.data } : { ok: false, reason: "expired" };
+/** Checks signature, shape and end. `now` in ms since the epoch. */
+export function verifyFile(secret: string, token: string, now: number): Verdict<FileClaims> {
+  return judge(fileClaims, unseal(secret, "file-v1", token), now);
 }
 
 /** The address of a token below a workshop's runner base URL (`https://host/runner/v1/{workshop}`). */
@@ -40,27 +39,17 @@ export function fileUrl(baseUrl: string, token: string): string {
   return `${baseUrl}/files/${token}`;
 }
 
-function mac(secret: string, payload: string): string {
-  // The prefix keeps this signature from ever being valid as a session or a pool token, which are signed with the same secret.
-  return createHmac("sha256", secret).update(`comfyume-file-v1.${payload}`).digest("base64url");
+export function signAttempt(secret: string, claims: AttemptClaims): string {
+  return `cma_${seal(secret, "attempt-v1", claims)}`;
 }
 
-function sameText(a: string, b: string): boolean {
-  const [left, right] = [new TextEncoder().encode(a), new TextEncoder().encode(b)];
-  return left.length === right.length && timingSafeEqual(left, right);
+/** Checks signature, shape and end of a dispatch's `callback.token`. `now` in ms since the epoch. */
+export function verifyAttempt(secret: string, token: string, now: number): Verdict<AttemptClaims> {
+  return judge(attemptClaims, token.startsWith("cma_") ? unseal(secret, "attempt-v1", token.slice(4)) : undefined, now);
 }
 
-function toBase64Url(bytes: Uint8Array): string {
-  let binary = "";
-  for (const byte of bytes) binary += String.fromCharCode(byte);
-  return btoa(binary).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-}
-
-function readJson(payload: string): unknown {
-  try {
-    const binary = atob(payload.replaceAll("-", "+").replaceAll("_", "/"));
-    return JSON.parse(new TextDecoder().decode(Uint8Array.from(binary, (character) => character.charCodeAt(0))));
-  } catch {
-    return null;
-  }
+function judge<T extends { exp: number }>(schema: z.ZodType<T>, value: unknown, now: number): Verdict<T> {
+  const parsed = schema.safeParse(value);
+  if (!parsed.success) return { ok: false, reason: "forged" };
+  return parsed.data.exp > now ? { ok: true, claims: parsed.data } : { ok: false, reason: "expired" };
 }
