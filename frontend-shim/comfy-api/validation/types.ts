@@ -36,6 +36,10 @@ export type PromptAccepted = {
   readonly extraData: JsonObject;
   /** `front: true`, or a `number` ≤ 0 [Q14]. */
   readonly front: boolean;
+  /** Whether the client named the outputs it wants (`partial_execution_targets`). */
+  readonly partial: boolean;
+  /** `extra_data.extra_pnginfo.workflow.id`, by which the page groups runs. */
+  readonly workflowId: string | null;
 };
 
 export type PromptRefused = {
