@@ -174,12 +174,20 @@ export function jobDetail(sql: Sql, seat: string, job: string): JobDetail | null
   };
 }
 
-/** A seat's most recently ended run for this client id, for a page that comes back after it ended. */
-export function lastEnd(sql: Sql, seat: string, clientId: string, since: number): { job: string; status: string; outputs: string; meta: string }[] {
-  return sql
-    .all("SELECT job, status, outputs, meta FROM jobs WHERE seat = ? AND ended > ? AND client_id = ? AND in_history = 1 AND status IS NOT NULL ORDER BY ended DESC LIMIT 20", seat, since, clientId)
-    .toReversed()
-    .map((row) => ({ job: text(row, "job"), status: text(row, "status"), outputs: text(row, "outputs"), meta: text(row, "meta") }));
+/** Remembers whether a socket of the job's client heard its end. */
+export function setHeard(sql: Sql, job: string, heard: boolean): void {
+  sql.all("UPDATE jobs SET heard = ? WHERE job = ?", heard ? 1 : 0, job);
+}
+
+export type EndedRun = { job: string; status: string; outputs: string; meta: string };
+
+/** Runs of this client whose end it did not hear, or that ended after `since` (ms); oldest first, at most the last 20. They count as heard from now on. */
+export function takeUnheard(sql: Sql, seat: string, clientId: string, since: number): EndedRun[] {
+  const rows = sql
+    .all("SELECT job, status, outputs, meta FROM jobs WHERE seat = ? AND client_id = ? AND (heard = 0 OR ended > ?) AND in_history = 1 AND status IS NOT NULL ORDER BY ended DESC LIMIT 20", seat, clientId, since)
+    .toReversed();
+  sql.all("UPDATE jobs SET heard = 1 WHERE seat = ? AND client_id = ? AND heard = 0", seat, clientId);
+  return rows.map((row) => ({ job: text(row, "job"), status: text(row, "status"), outputs: text(row, "outputs"), meta: text(row, "meta") }));
 }
 
 export function endedCount(sql: Sql): number {

@@ -16,10 +16,13 @@ const MIGRATIONS: { id: string; statements: string[] }[] = [
         job TEXT PRIMARY KEY, seq INTEGER NOT NULL UNIQUE, seat TEXT NOT NULL, number INTEGER NOT NULL, state TEXT NOT NULL,
         created INTEGER NOT NULL, started INTEGER, ended INTEGER, client_id TEXT, idempotency_key TEXT, body_hash TEXT NOT NULL,
         workflow_id TEXT, outputs_to_execute TEXT NOT NULL, partial INTEGER NOT NULL, inputs TEXT NOT NULL, prompt_key TEXT,
-        in_history INTEGER NOT NULL DEFAULT 0, outputs TEXT NOT NULL DEFAULT '{}', status TEXT, meta TEXT NOT NULL DEFAULT '{}', error TEXT, result_hash TEXT
+        in_history INTEGER NOT NULL DEFAULT 0, outputs TEXT NOT NULL DEFAULT '{}', status TEXT, meta TEXT NOT NULL DEFAULT '{}', error TEXT, result_hash TEXT,
+        heard INTEGER NOT NULL DEFAULT 1
       ) STRICT`,
       "CREATE INDEX jobs_by_seat ON jobs (seat, ended, seq)",
       "CREATE INDEX jobs_history ON jobs (seat, seq) WHERE in_history = 1",
+      // Ends that no socket of their client heard: told again when that client comes back.
+      "CREATE INDEX jobs_unheard ON jobs (seat, client_id) WHERE heard = 0",
       "CREATE UNIQUE INDEX jobs_by_key ON jobs (seat, idempotency_key) WHERE idempotency_key IS NOT NULL",
       // Texts of a prompt, apart, so that listing jobs never reads them.
       "CREATE TABLE prompts (job TEXT PRIMARY KEY, prompt TEXT NOT NULL, extra_data TEXT NOT NULL, run_prompt TEXT) STRICT, WITHOUT ROWID",
