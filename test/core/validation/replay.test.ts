@@ -59,16 +59,16 @@ describe("recorded POST /prompt", () => {
   });
 
   exchanges.forEach((exchange, index) => {
-    const difference_ = difference(exchange);
+    const meant = difference(exchange);
     const title = `${index + 1}. ${exchange.file}${exchange.note === "" ? "" : `: ${exchange.note}`}`;
-    if (difference_ === undefined) {
+    if (meant === undefined) {
       test(`${title}: the recorded answer (${exchange.status})`, () => {
         expect(normalised(answer(exchange.request))).toEqual(normalised(recorded(exchange)));
       });
     } else {
-      test(`${title}: ${difference_.status}, since ${difference_.because}`, () => {
-        expect(answer(exchange.request).status).toBe(difference_.status);
-        expect(recorded(exchange).status).not.toBe(difference_.status);
+      test(`${title}: ${meant.status}, since ${meant.because}`, () => {
+        expect(answer(exchange.request).status).toBe(meant.status);
+        expect(recorded(exchange).status).not.toBe(meant.status);
       });
     }
   });
