@@ -20,7 +20,7 @@ export function parseJson(text: string): Json {
 type RawJson = { rawJSON(text: string): unknown };
 const { rawJSON } = JSON as unknown as RawJson;
 
-/** Writes JSON; bigint as the integer it is. */
+/** Writes JSON; bigint as the integer it is. For whatever came out of `parseJson`: plain JSON.stringify throws on a bigint. */
 export function stringifyJson(value: unknown): string {
   return JSON.stringify(value, (_key, member: unknown) => (typeof member === "bigint" ? rawJSON(member.toString()) : member));
 }

@@ -1,5 +1,5 @@
 // A catalog from the report a runner sent [G13], as text, so that object_info keeps ComfyUI's own spelling of numbers.
-import { isObject, parseJson } from "./json.ts";
+import { isObject } from "./json.ts";
 import { rawMembers, rememberText } from "./object-info-text.ts";
 import type { Catalog, Json, JsonObject, NodeValidator, ObjectInfo } from "./types.ts";
 
@@ -29,7 +29,8 @@ function versionsOf(report: JsonObject): Catalog["versions"] {
  * JSON; members that are missing or of another form are empty.
  */
 export function loadCatalog(text: string): Catalog {
-  const report = parseJson(text);
+  // Plain numbers: what is derived from a catalog goes out through JSON.stringify; exact bounds are read from the text kept below.
+  const report = JSON.parse(text) as Json;
   if (!isObject(report)) throw new SyntaxError("A catalog report must be a JSON object.");
   const objectInfo = (isObject(report["object_info"]) ? report["object_info"] : {}) as unknown as ObjectInfo;
   const raw = rawMembers(text).get("object_info");

@@ -74,18 +74,14 @@ export function classTexts(objectInfo: ObjectInfo): ReadonlyMap<string, string> 
   return known;
 }
 
-const FLOAT_TEXT = /^-?\d+(?:\.\d+|(?:\.\d+)?[eE][+-]?\d+)/;
-
-/** Whether `min` or `max` of an input was written as a float ("0.0"); undefined when the text is not known. */
-export function boundIsFloat(objectInfo: ObjectInfo, nodeClass: string, input: string, side: "min" | "max"): boolean | undefined {
+/** `min` or `max` of an input as it was written ("0.0", "18446744073709551615"); undefined when the text is not known. */
+export function boundText(objectInfo: ObjectInfo, nodeClass: string, input: string, side: "min" | "max"): string | undefined {
   const text = originals.get(objectInfo)?.get(nodeClass);
   if (text === undefined) return undefined;
   const sections = rawMembers(rawMembers(text).get("input") ?? "{}");
   for (const section of [sections.get("required"), sections.get("optional")]) {
     const spec = section === undefined ? undefined : rawMembers(section).get(input);
-    if (spec === undefined) continue;
-    const options = rawMembers(spec, skipValue(spec, skipSpace(spec, 1)));
-    return FLOAT_TEXT.test(options.get(side) ?? "");
+    if (spec !== undefined) return rawMembers(spec, skipValue(spec, skipSpace(spec, 1))).get(side);
   }
   return undefined;
 }

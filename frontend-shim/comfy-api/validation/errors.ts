@@ -1,12 +1,20 @@
 // Every error a node can have, in ComfyUI's words. Invariant: no text of ours replaces one of ComfyUI's; what we know more
 // (nearest names, how many GPUs) is added beside it.
 import { nearestNames } from "../catalog/nearest-names.ts";
+import { isObject } from "../catalog/json.ts";
 import type { InputShape } from "../catalog/node-shapes.ts";
 import type { Json, JsonObject } from "../catalog/types.ts";
 import { type PythonError, repr, str } from "./python.ts";
 import type { ComfyError, Vocabulary } from "./types.ts";
 
 const config = (input: InputShape): Json => [input.type as Json, input.options];
+
+/** Errors are answers, written by any JSON.stringify: a long integer is shown as a number (its digits stand in the message). */
+function shown(value: Json): Json {
+  if (typeof value === "bigint") return Number(value);
+  if (Array.isArray(value)) return value.map(shown);
+  return isObject(value) ? Object.fromEntries(Object.entries(value).map(([key, member]) => [key, shown(member)])) : value;
+}
 
 export function requiredInputMissing(input: InputShape, shownName: string): ComfyError {
   return { type: "required_input_missing", message: "Required input is missing", details: shownName, extra_info: { input_name: input.name } };
@@ -17,7 +25,7 @@ export function badLinkedInput(input: InputShape, value: Json): ComfyError {
     type: "bad_linked_input",
     message: "Bad linked input, must be a length-2 list of [node_id, slot_index]",
     details: input.name,
-    extra_info: { input_name: input.name, input_config: config(input), received_value: value },
+    extra_info: { input_name: input.name, input_config: config(input), received_value: shown(value) },
   };
 }
 
@@ -26,7 +34,7 @@ export function returnTypeMismatch(input: InputShape, received: Json, link: Json
     type: "return_type_mismatch",
     message: "Return type mismatch between linked nodes",
     details: `${input.name}, received_type(${str(received)}) mismatch input_type(${str(input.type as Json)})`,
-    extra_info: { input_name: input.name, input_config: config(input), received_type: received, linked_node: link },
+    extra_info: { input_name: input.name, input_config: config(input), received_type: received, linked_node: shown(link) },
   };
 }
 
@@ -35,16 +43,16 @@ export function invalidInputType(input: InputShape, value: Json, error: PythonEr
     type: "invalid_input_type",
     message: `Failed to convert an input value to a ${str(input.type as Json)} value`,
     details: `${input.name}, ${str(value)}, ${error.message}`,
-    extra_info: { input_name: input.name, input_config: config(input), received_value: value, exception_message: error.message },
+    extra_info: { input_name: input.name, input_config: config(input), received_value: shown(value), exception_message: error.message },
   };
 }
 
-export function outOfRange(input: InputShape, side: "min" | "max", value: Json, shown: { value: string; bound: string }): ComfyError {
+export function outOfRange(input: InputShape, side: "min" | "max", value: Json, texts: { value: string; bound: string }): ComfyError {
   return {
     type: side === "min" ? "value_smaller_than_min" : "value_bigger_than_max",
-    message: `Value ${shown.value} ${side === "min" ? "smaller than min" : "bigger than max"} of ${shown.bound}`,
+    message: `Value ${texts.value} ${side === "min" ? "smaller than min" : "bigger than max"} of ${texts.bound}`,
     details: input.name,
-    extra_info: { input_name: input.name, input_config: config(input), received_value: value },
+    extra_info: { input_name: input.name, input_config: config(input), received_value: shown(value) },
   };
 }
 
@@ -56,9 +64,9 @@ export type NotInList = { input: InputShape; value: Json; wrong: readonly Json[]
 /** A value that is no choice. For a model no GPU has, up to three names that look like it are added (`extra_info.nearest`). */
 export function valueNotInList({ input, value, wrong, choices, vocabulary, isModel }: NotInList): ComfyError {
   const long = choices.length > LONGEST_LIST;
-  const shown = vocabulary === "0.3.64" ? `'${str(value)}'` : wrong.map(repr).join(", ");
-  const details = `${input.name}: ${shown} not in ${long ? `(list of length ${choices.length})` : repr(choices)}`;
-  const extra = { input_name: input.name, input_config: long ? null : config(input), received_value: value };
+  const named = vocabulary === "0.3.64" ? `'${str(value)}'` : wrong.map(repr).join(", ");
+  const details = `${input.name}: ${named} not in ${long ? `(list of length ${choices.length})` : repr(choices)}`;
+  const extra = { input_name: input.name, input_config: long ? null : config(input), received_value: shown(value) };
   const nearest = isModel && typeof wrong[0] === "string" ? nearestNames(wrong[0], choices.filter((choice) => typeof choice === "string")) : [];
   return {
     type: "value_not_in_list",
@@ -100,7 +108,7 @@ export function exceptionDuringInnerValidation(input: InputShape, link: Json, er
       exception_message: error.message,
       exception_type: error.type,
       traceback: [],
-      linked_node: link,
+      linked_node: shown(link),
     },
   };
 }

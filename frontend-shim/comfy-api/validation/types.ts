@@ -22,6 +22,7 @@ export type ValidationContext = {
 /** Why a prompt was refused, in the words of admission [Q13] rows 5 to 7. */
 export type PromptRefusalReason = "invalid_prompt" | "unknown_node" | "unknown_model" | "input_missing";
 
+/** `prompt` and `extraData` may hold bigints (long seeds): write them with `stringifyJson`. `nodeErrors` never does. */
 export type PromptAccepted = {
   readonly ok: true;
   /** The graph as ComfyUI stores it: `__value__` unwrapped, widget values coerced. */

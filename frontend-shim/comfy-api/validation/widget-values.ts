@@ -3,7 +3,7 @@
 import { listFor } from "../catalog/file-inputs.ts";
 import { isObject } from "../catalog/json.ts";
 import { type InputShape, isModelInput } from "../catalog/node-shapes.ts";
-import { boundIsFloat } from "../catalog/object-info-text.ts";
+import { boundText } from "../catalog/object-info-text.ts";
 import type { Json } from "../catalog/types.ts";
 import { invalidInputType, outOfRange, valueNotInList } from "./errors.ts";
 import { compares, equals, floatText, PythonError, str, toBool, toFloat, toInt } from "./python.ts";
@@ -33,20 +33,26 @@ export function coerce(input: InputShape, value: Json): Json {
   }
 }
 
-function boundText(context: ValidationContext, nodeClass: string, input: InputShape, side: "min" | "max", bound: Json): string {
-  if (typeof bound !== "number") return str(bound);
-  const isFloat = boundIsFloat(context.catalog.object_info, nodeClass, input.name, side) ?? input.type === "FLOAT";
-  return isFloat ? floatText(bound) : str(bound);
+const WHOLE = /^-?\d+$/;
+
+/** A bound as it was written: JSON.parse makes 0 of 0.0 and rounds 2^64 − 1. Falls back to the input's type. */
+function exactBound(context: ValidationContext, nodeClass: string, input: InputShape, side: "min" | "max", bound: Json): { value: Json; text: string } {
+  if (typeof bound !== "number") return { value: bound, text: str(bound) };
+  const written = boundText(context.catalog.object_info, nodeClass, input.name, side);
+  if (written === undefined) return { value: bound, text: input.type === "FLOAT" ? floatText(bound) : str(bound) };
+  return WHOLE.test(written) ? { value: toInt(written), text: str(toInt(written)) } : { value: bound, text: floatText(bound) };
 }
 
 function rangeError(context: ValidationContext, nodeClass: string, input: InputShape, value: Json): ComfyError | undefined {
   for (const side of ["min", "max"] as const) {
     const bound = input.options[side];
     if (bound === undefined) continue;
+    const operator = side === "min" ? "<" : ">";
     const number = input.type === "FLOAT" ? toFloat(value) : value;
-    if (!compares(number, side === "min" ? "<" : ">", bound)) continue;
-    const shown = { value: typeof number === "number" && input.type === "FLOAT" ? floatText(number) : str(number), bound: boundText(context, nodeClass, input, side, bound) };
-    return outOfRange(input, side, value, shown);
+    if (typeof number !== "bigint" && !compares(number, operator, bound)) continue;
+    const exact = exactBound(context, nodeClass, input, side, bound);
+    if (!compares(number, operator, exact.value)) continue;
+    return outOfRange(input, side, value, { value: input.type === "FLOAT" ? floatText(number as number) : str(number), bound: exact.text });
   }
   return undefined;
 }
