@@ -1,0 +1,46 @@
+// Who a machine at the runners' door is: a pool's token opens that pool, an attempt's token that attempt, in one workshop, and nothing else [G9].
+import type { Context } from "hono";
+import type { AttemptRef } from "../../durable-objects/contract.ts";
+import { createHash } from "node:crypto";
+import { verifyAttempt } from "../../r2/signed.ts";
+import type { EdgeEnv } from "../app.ts";
+import { runnerError } from "../errors.ts";
+import { isWorkshopName } from "../names.ts";
+import { listing, openWorkshop, type WorkshopDoor } from "../workshop.ts";
+import { may } from "./may.ts";
+import { bearer, readPoolToken } from "./tokens.ts";
+
+export type PoolCaller = { workshop: string; pool: string; door: WorkshopDoor };
+export type AttemptCaller = { workshop: string; ref: AttemptRef; door: WorkshopDoor; /** hex SHA-256 of the token, what the object keeps of it */ tokenHash: string };
+
+type RunnerContext = Context<EdgeEnv>;
+
+export async function asPool(c: RunnerContext, serve: (caller: PoolCaller) => Promise<Response>): Promise<Response> {
+  const workshop = c.req.param("workshop") ?? "";
+  const pool = c.req.param("pool") ?? "";
+  const token = bearer(c.req.raw);
+  const claims = token === null ? null : readPoolToken(c.env.SESSION_SECRET, token);
+  if (claims === null) return notSignedIn("the pool's token");
+  if (claims.workshop !== workshop || claims.pool !== pool || !isWorkshopName(workshop) || !may("runner", "pool.serve")) return runnerError(403, "forbidden", "This token is for another workshop or pool.");
+  // A directory that was lost knows no numbers; the first token of each pool then still holds.
+  const valid = (await listing(c.env, workshop, Date.now()))?.tokens[pool] ?? 1;
+  if (claims.version !== valid) return runnerError(401, "unauthorized", "This token was replaced by a newer one. Give the runner the new token.");
+  return await serve({ workshop, pool, door: openWorkshop(c.env, workshop) });
+}
+
+export async function asAttempt(c: RunnerContext, serve: (caller: AttemptCaller) => Promise<Response>): Promise<Response> {
+  const workshop = c.req.param("workshop") ?? "";
+  const ref: AttemptRef = { job: c.req.param("job") ?? "", attempt: Number(c.req.param("attempt")) };
+  const token = bearer(c.req.raw);
+  const verdict = token === null ? null : verifyAttempt(c.env.SESSION_SECRET, token, Date.now());
+  if (token === null || verdict === null || !verdict.ok) return notSignedIn("the token of its dispatch");
+  const { claims } = verdict;
+  if (claims.workshop !== workshop || claims.job !== ref.job || claims.attempt !== ref.attempt || !may("attempt", "attempt.serve")) return runnerError(403, "forbidden", "This token is for another attempt.");
+  return await serve({ workshop, ref, door: openWorkshop(c.env, workshop), tokenHash: createHash("sha256").update(token).digest("hex") });
+}
+
+function notSignedIn(what: string): Response {
+  const answer = runnerError(401, "unauthorized", `A runner must send ${what} as Authorization: Bearer.`);
+  answer.headers.set("www-authenticate", 'Bearer realm="ComfyUMe runner"');
+  return answer;
+}
