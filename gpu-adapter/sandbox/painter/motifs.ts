@@ -18,7 +18,8 @@ interface Range {
   readonly layers: number;
   readonly horizon: number;
   readonly silhouette: Silhouette;
-  readonly shade: (x: number, y: number, layer: number, depth: number, out: Float64Array) => void;
+  /** Colours a point of a layer's body; `below` is its distance under the silhouette. */
+  readonly shade: (x: number, y: number, layer: number, depth: number, out: Float64Array, below: number) => void;
 }
 
 /** Far to near: each layer covers what is below its silhouette; mist gathers at its foot. */
@@ -35,15 +36,17 @@ function layeredPaint(palette: Palette, dice: Dice, frame: Frame, range: Range):
     return heights;
   };
   return (x, y, out) => {
-    sky.paint(x, y, out);
     const heights = heightsAt(x);
-    for (let layer = 0; layer < range.layers; layer++) {
+    let first = range.layers - 1; // what a nearer layer hides need not be painted
+    while (first >= 0 && y < (heights[first] as number) + frame.pixel) first--;
+    if (first < 0) sky.paint(x, y, out);
+    for (let layer = Math.max(0, first); layer < range.layers; layer++) {
       const edge = heights[layer] as number;
       const cover = smooth(edge - frame.pixel, edge + frame.pixel, y);
       if (cover <= 0) continue;
       const depth = layer / Math.max(1, range.layers - 1);
       body.set(blend(palette.far, palette.near, depth ** 0.85));
-      range.shade(x, y, layer, depth, body);
+      range.shade(x, y, layer, depth, body, y - edge);
       mixInto(body, mist, smooth(edge, edge + 0.34, y) * 0.6 * (1 - depth));
       mixInto(out, body, cover);
     }
@@ -53,23 +56,28 @@ function layeredPaint(palette: Palette, dice: Dice, frame: Frame, range: Range):
 function mountains(palette: Palette, dice: Dice, frame: Frame): Paint {
   const noise = new Noise(dice);
   const horizon = dice.between(0.42, 0.58);
-  const rough = dice.between(0.75, 1.25);
-  const isSnowy = dice.next() < 0.5;
+  const rough = dice.between(0.8, 1.2);
+  const isSnowy = dice.next() < 0.55;
+  const lean = dice.pick([-0.8, 0.8]);
   const peak = (x: number, layer: number): number => {
-    const along = x * (1.1 + layer * 0.55) + layer * 37.7;
+    const along = x * (0.75 + layer * 0.4) + layer * 37.7;
     const ridge = 1 - Math.abs(2 * noise.layered(along * 1.5, layer * 7.3, frame.octaves + 2) - 1);
-    return ridge * ridge;
+    return ridge ** 1.6;
   };
   return layeredPaint(palette, dice, frame, {
     layers: 6,
     horizon,
-    silhouette: (x, layer) => horizon + layer * 0.085 + 0.06 - peak(x, layer) * (0.34 - layer * 0.028) * rough,
-    shade: (x, y, layer, depth, out) => {
-      const slope = (peak(x + 0.006, layer) - peak(x - 0.006, layer)) * 22;
-      const grain = noise.layered(x * 9 + layer, y * 14, frame.octaves);
-      mixInto(out, palette.light, Math.max(0, Math.min(0.3, slope * 0.16 + (grain - 0.5) * 0.3)) * (1 - depth * 0.55));
-      const top = horizon + layer * 0.085 - 0.12;
-      if (isSnowy && layer < 3 && y + (grain - 0.5) * 0.16 < top) mixInto(out, palette.light, 0.5 * (1 - depth));
+    silhouette: (x, layer) => horizon + layer * 0.085 + 0.05 - peak(x, layer) * (0.3 - layer * 0.03) * rough,
+    shade: (x, y, layer, depth, out, below) => {
+      const scale = 5 + layer; // ribs run down the slope, leaning one way; light falls from the side
+      const px = (x + lean * below) * scale + layer * 9;
+      const py = y * scale * 0.7;
+      const relief = noise.layered(px + 0.12, py, frame.octaves) - noise.layered(px - 0.12, py, frame.octaves);
+      mixInto(out, palette.light, Math.max(0, relief * 2.2) * (1 - depth * 0.5));
+      mixInto(out, palette.near, Math.max(0, -relief * 2.4) * (0.4 + 0.6 * depth));
+      if (!isSnowy || layer > 3) return;
+      const snow = 0.075 - layer * 0.012 + relief * 0.35;
+      mixInto(out, palette.light, 0.7 * smooth(snow, snow - 0.02, below) * (1 - depth * 0.6));
     },
   });
 }
@@ -112,13 +120,15 @@ function dunes(palette: Palette, dice: Dice, frame: Frame): Paint {
     return 1 - Math.abs(2 * wave - 1);
   };
   const sand = blend(palette.far, palette.light, 0.35);
+  const lean = dice.pick([-1.7, 1.7]);
   return layeredPaint(palette, dice, frame, {
     layers: 5,
     horizon,
     silhouette: (x, layer) => horizon + 0.1 + layer * 0.1 - crest(x, layer) * 0.17,
-    shade: (x, y, layer, depth, out) => {
-      const slope = (crest(x + 0.004, layer) - crest(x - 0.004, layer)) * 40;
-      mixInto(out, sand, smooth(-0.5, 0.9, slope) * 0.75 * (1 - depth * 0.35));
+    shade: (x, y, layer, depth, out, below) => {
+      const foot = x + below * lean + 0.05 * (noise.at(x * 2.3 + layer, y * 5) - 0.5); // the shadow's edge winds down from the crest
+      const slope = (crest(foot + 0.02, layer) - crest(foot - 0.02, layer)) * 9;
+      mixInto(out, sand, smooth(-0.7, 0.8, slope) * 0.75 * (1 - depth * 0.35));
       const ripple = Math.sin((y * 190 + noise.at(x * 5, y * 18) * 16) * (1 - depth * 0.4));
       mixInto(out, palette.light, 0.05 * (ripple + 1) * depth);
     },

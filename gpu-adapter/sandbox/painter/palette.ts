@@ -128,7 +128,7 @@ export function choosePalette(positive: string, negative: string, seed: number):
     });
     for (const tint of avoided) {
       const [r, g, b] = hex(tint);
-      result = tinted(result, [1 - r, 1 - g, 1 - b], 0.3);
+      result = tinted(result, [1 - r, 1 - g, 1 - b], 0.1);
     }
     return result;
   });
