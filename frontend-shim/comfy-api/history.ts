@@ -1,0 +1,36 @@
+// What ran, in ComfyUI's own history shape. The bodies are made in the workshop's object and travel on unchanged; here only the query is read.
+import { both, readJson, seatRouter, segment } from "./context.ts";
+import { crashed, done, jsonText, tooLarge, validated } from "./answers.ts";
+import { ifNoneMatch, readOrder } from "./queue.ts";
+
+export const historyRoutes = seatRouter();
+
+historyRoutes.on("GET", both("/history"), async (c) => {
+  const { rpc, seat } = c.env.seat;
+  const maxItems = readInteger(c.req.query("max_items"));
+  const offset = readInteger(c.req.query("offset"));
+  if (maxItems === "malformed" || offset === "malformed") return crashed();
+  const query = { max_items: maxItems === null ? null : Math.max(0, maxItems), offset: offset === null || offset < 0 ? null : offset };
+  const answer = await rpc.history(seat, query, ifNoneMatch(c));
+  return validated(answer.body, answer.etag);
+});
+
+historyRoutes.on("GET", both("/history/:job"), async (c) => jsonText(await c.env.seat.rpc.historyEntry(c.env.seat.seat, segment(c, "job"))));
+
+historyRoutes.on("POST", both("/history"), async (c) => {
+  const { rpc, seat } = c.env.seat;
+  const body = await readJson(c.req.raw);
+  if (!body.ok) return body.fault === "too_large" ? tooLarge() : crashed();
+  if (typeof body.value !== "object" || body.value === null) return crashed();
+  const order = readOrder(body.value);
+  if (order.clear) await rpc.deleteHistory(seat, "all");
+  if (order.ids.length > 0) await rpc.deleteHistory(seat, order.ids);
+  return done();
+});
+
+/** A whole number as Python's `int()` reads one; the real server crashes on anything else. */
+export function readInteger(value: string | undefined): number | null | "malformed" {
+  if (value === undefined) return null;
+  if (!/^\s*[+-]?\d+\s*$/.test(value)) return "malformed";
+  return Math.max(-Number.MAX_SAFE_INTEGER, Math.min(Number.MAX_SAFE_INTEGER, Number(value)));
+}
