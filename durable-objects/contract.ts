@@ -25,7 +25,7 @@ export type PoolSetup = { id: string; provider: "pull" | "local" | "verda" | "ve
 export type SeatIdentity = SeatCredential & { version: number };
 
 // ---- submit ---------------------------------------------------------------------------------------------------------------------
-export type InputRef = { /** content name in the graph */ name: string; key: string; sha256: string; size: number };
+export type InputRef = { /** content name in the graph that runs */ name: string; /** the seat's own path, `subfolder/name`, for names that come back in outputs */ original?: string; key: string; sha256: string; size: number };
 export type Submit = {
   seat: string;
   /** A UUID: the caller's `prompt_id`, or one the edge made. `minted` tells which. */
@@ -134,7 +134,7 @@ export interface WorkshopRpc {
   catalogs(): Promise<PoolCatalog[]>;
 
   // runners; tokens are verified at the edge, leases here
-  claim(ref: AttemptRef, token_hash: string, claim: ClaimRequest): Promise<Answer<{ claim: ClaimAnswer }>>;
+  claim(ref: AttemptRef, claim: ClaimRequest, base_url: string): Promise<Answer<{ claim: ClaimAnswer }>>;
   /** HTTP transport of events; the answer tells whether to stop. */
   events(ref: AttemptRef, lease: string, events: RunnerEvent[], preview: { seq: number; frame: ArrayBuffer } | null): Promise<Answer<{ ack: number; cancel: boolean; lease_ttl_s: number }>>;
   grantUploads(ref: AttemptRef, lease: string, files: UploadFile[]): Promise<Answer<UploadGrant>>;

@@ -57,19 +57,14 @@ export function setJobStarted(sql: Sql, job: string, at: number): void {
   sql.all("UPDATE jobs SET started = ?, in_history = 0 WHERE job = ? AND ended IS NULL", at, job);
 }
 
-export type JobEnd = { state: JobState; at: number; inHistory: boolean; outputs: string; status: string | null; meta: string; error: string | null; resultHash: string | null };
+export type JobEnd = { state: JobState; at: number; inHistory: boolean; outputs: string; status: string | null; meta: string; error: string | null; resultHash: string | null; lease: string | null };
 
 /** The one terminal write; a second call changes nothing. */
 export function endJob(sql: Sql, job: string, end: JobEnd): void {
   sql.all(
-    "UPDATE jobs SET state = ?, ended = ?, in_history = ?, outputs = ?, status = ?, meta = ?, error = ?, result_hash = ? WHERE job = ? AND ended IS NULL",
-    end.state, end.at, end.inHistory ? 1 : 0, end.outputs, end.status, end.meta, end.error, end.resultHash, job,
+    "UPDATE jobs SET state = ?, ended = ?, in_history = ?, outputs = ?, status = ?, meta = ?, error = ?, result_hash = ?, end_lease = ? WHERE job = ? AND ended IS NULL",
+    end.state, end.at, end.inHistory ? 1 : 0, end.outputs, end.status, end.meta, end.error, end.resultHash, end.lease, job,
   );
-}
-
-export function resultHash(sql: Sql, job: string): string | null {
-  const row = sql.all("SELECT result_hash FROM jobs WHERE job = ?", job)[0];
-  return row ? textOrNull(row, "result_hash") : null;
 }
 
 /** Prompts over a row's size live in R2; a queue or history body names the object so that the edge can splice it in. */

@@ -8,7 +8,7 @@ const MIGRATIONS: { id: string; statements: string[] }[] = [
     statements: [
       // Small values that are one per workshop: its name, its revision, the queue's scalars.
       "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
-      "CREATE TABLE seats (seat TEXT PRIMARY KEY, role TEXT NOT NULL CHECK (role IN ('participant','instructor')), salt TEXT NOT NULL, hash TEXT NOT NULL, version INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+      "CREATE TABLE seats (seat TEXT PRIMARY KEY, role TEXT NOT NULL CHECK (role IN ('participant','instructor')), salt TEXT NOT NULL, hash TEXT NOT NULL, version INTEGER NOT NULL, revision INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID",
       // The queue core's own records, one row each, as JSON it alone reads. Live jobs only: the scheduler never sees history.
       "CREATE TABLE queue_rows (kind TEXT NOT NULL, id TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (kind, id)) STRICT, WITHOUT ROWID",
       // Every job ever accepted. `number` is ComfyUI's, `ended` null while it lives; the end is written once.
@@ -16,7 +16,7 @@ const MIGRATIONS: { id: string; statements: string[] }[] = [
         job TEXT PRIMARY KEY, seq INTEGER NOT NULL UNIQUE, seat TEXT NOT NULL, number INTEGER NOT NULL, state TEXT NOT NULL,
         created INTEGER NOT NULL, started INTEGER, ended INTEGER, client_id TEXT, idempotency_key TEXT, body_hash TEXT NOT NULL,
         workflow_id TEXT, outputs_to_execute TEXT NOT NULL, partial INTEGER NOT NULL, inputs TEXT NOT NULL, prompt_key TEXT,
-        in_history INTEGER NOT NULL DEFAULT 0, outputs TEXT NOT NULL DEFAULT '{}', status TEXT, meta TEXT NOT NULL DEFAULT '{}', error TEXT, result_hash TEXT,
+        in_history INTEGER NOT NULL DEFAULT 0, outputs TEXT NOT NULL DEFAULT '{}', status TEXT, meta TEXT NOT NULL DEFAULT '{}', error TEXT, result_hash TEXT, end_lease TEXT,
         heard INTEGER NOT NULL DEFAULT 1
       ) STRICT`,
       "CREATE INDEX jobs_by_seat ON jobs (seat, ended, seq)",

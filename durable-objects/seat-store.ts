@@ -35,6 +35,16 @@ export function readSettings(sql: Sql, seat: string): Record<string, unknown> {
   return Object.fromEntries(sql.all("SELECT id, value FROM settings WHERE seat = ? ORDER BY id", seat).map((row) => [text(row, "id"), JSON.parse(text(row, "value")) as unknown]));
 }
 
+/** Rises whenever a seat's queue or history may look different: the heart of its ETags. */
+export function seatRevision(sql: Sql, seat: string): number {
+  const row = sql.all("SELECT revision FROM seats WHERE seat = ?", seat)[0];
+  return row ? integer(row, "revision") : 0;
+}
+
+export function raiseSeatRevision(sql: Sql, seat: string): void {
+  sql.all("UPDATE seats SET revision = revision + 1 WHERE seat = ?", seat);
+}
+
 /** Merged at top level, as ComfyUI does. */
 export function writeSettings(sql: Sql, seat: string, values: Record<string, unknown>): void {
   for (const [id, value] of Object.entries(values)) {

@@ -28,10 +28,10 @@ export function runnerBase(url: string, workshop: string): string {
 const ATTEMPT = "/:workshop/jobs/:job/attempts/:attempt";
 
 runner.post(`${ATTEMPT}/claim`, (c) =>
-  asAttempt(c, async ({ door, ref, tokenHash }) => {
+  asAttempt(c, async ({ door, ref, workshop }) => {
     const body = await parse(c, claimRequest);
     if (body instanceof Response) return body;
-    const answer = await door.claim(ref, tokenHash, body);
+    const answer = await door.claim(ref, body, runnerBase(c.req.url, workshop));
     return answer.ok ? json(answer.claim) : refuse(answer, "runner");
   }),
 );

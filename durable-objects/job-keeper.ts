@@ -1,0 +1,94 @@
+// What a decision means for the rows and the pages: job rows are written in the decision's own transaction, frames leave after it.
+// Invariant: a job's end is one write and one set of frames, both made from the committed record.
+import type { RunResult } from "../gpu-adapter/contract.ts";
+import { closingFrame, endingOf } from "./endings.ts";
+import { endJob, jobFacts, setHeard, setJobState } from "./job-store.ts";
+import type { Decision, QueueEvent } from "./queue/index.ts";
+import type { RunRelay } from "./run-relay.ts";
+import { addSeatLog, raiseSeatRevision } from "./seat-store.ts";
+import type { Sockets } from "./sockets.ts";
+import type { Sql } from "./sql.ts";
+
+type Ended = QueueEvent & { type: "job_ended" };
+/** A result already in the seat's names, with the digest it is recognised by when it comes again [Q53]. */
+export type Delivered = { result: RunResult; digest: string };
+
+export class JobKeeper {
+  readonly #sql: Sql;
+  readonly #relay: RunRelay;
+  readonly #sockets: Sockets;
+  readonly #frames: { job: string; seat: string; client: string | null; frames: string[]; ran: boolean }[] = [];
+  readonly #touched = new Set<string>();
+
+  constructor(sql: Sql, relay: RunRelay, sockets: Sockets) {
+    this.#sql = sql;
+    this.#relay = relay;
+    this.#sockets = sockets;
+  }
+
+  /** Inside the transaction: rows of every job the decision moved. `now` in ms. */
+  record(decision: Decision, now: number, delivered: Delivered | null = null): void {
+    const seats = new Set<string>();
+    for (const event of decision.events) {
+      switch (event.type) {
+        case "job_accepted":
+          addSeatLog(this.#sql, event.seat, `${event.job} accepted`, now);
+          break;
+        case "job_state":
+          setJobState(this.#sql, event.job, event.to);
+          addSeatLog(this.#sql, event.seat, `${event.job} ${event.to}: ${event.why}`, now);
+          if (event.to === "waiting") this.#relay.forget(event.job);
+          break;
+        case "job_ended":
+          this.#end(event, now, delivered?.result.status !== undefined ? delivered : null);
+          break;
+        default:
+          continue;
+      }
+      seats.add(event.seat);
+    }
+    for (const seat of seats) {
+      raiseSeatRevision(this.#sql, seat);
+      this.#touched.add(seat);
+    }
+  }
+
+  #end(event: Ended, now: number, delivered: Delivered | null): void {
+    const own = delivered?.result ?? null;
+    const ending = endingOf(event.record, own, this.#relay.seen(event.job), now);
+    const facts = jobFacts(this.#sql, event.job);
+    endJob(this.#sql, event.job, {
+      state: event.record.state,
+      at: now,
+      inHistory: ending.inHistory,
+      outputs: JSON.stringify(ending.outputs),
+      status: JSON.stringify(ending.status),
+      meta: JSON.stringify(ending.meta),
+      error: ending.error ? JSON.stringify(ending.error[1]) : null,
+      resultHash: delivered?.digest ?? event.record.digest,
+      lease: event.record.lease,
+    });
+    this.#relay.forget(event.job);
+    addSeatLog(this.#sql, event.seat, `${event.job} ${event.record.state}: ${event.record.reason?.message ?? event.why}`, now);
+    this.#frames.push({ job: event.job, seat: event.seat, client: facts?.client_id ?? null, frames: ending.frames, ran: ending.frames.length > 0 });
+  }
+
+  /** After the commit: tells the pages. `status` goes between a run's last message and its `executing null`, as recorded. */
+  tell(): void {
+    for (const { job, seat, client, frames, ran } of this.#frames.splice(0)) {
+      const heard = this.#sockets.tell(seat, client, frames);
+      this.#sockets.statusNow(seat);
+      this.#touched.delete(seat);
+      if (ran) this.#sockets.tell(seat, client, [closingFrame(job)]);
+      if (!heard && ran) setHeard(this.#sql, job, false);
+    }
+    for (const seat of this.#touched) this.#sockets.status(seat);
+    this.#touched.clear();
+  }
+
+  /** After a failed commit: nothing of it may be told. */
+  drop(): void {
+    this.#frames.length = 0;
+    this.#touched.clear();
+  }
+}

@@ -1,0 +1,174 @@
+// Pulling runners: who is here, who waits for work, who gets which dispatch [G] 6.12. A runner is known by its socket (or its long poll);
+// the pool has as many slots as runners are here, so a dispatch always finds a hand to take it.
+import { runnerFrame, type ClaimRequest, type PlatformFrame, type RunnerFrame, type Work } from "../gpu-adapter/contract.ts";
+import type { AttemptRef, PoolSetup } from "./contract.ts";
+import type { Engine } from "./engine.ts";
+import type { RunnerDesk } from "./runner-desk.ts";
+import type { Run, RunnerProtocol } from "./runner-protocol.ts";
+import { type RunnerSocket, send, type Sockets } from "./sockets.ts";
+
+/** A polling runner counts as present for this long after its last question (ms). */
+const POLLER_PRESENT_MS = 60_000;
+
+type Offer = { job: string; attempt: number; pool: string; claimBefore: number };
+type Poller = { pool: string; seen: number; request: ClaimRequest; baseUrl: string; answer: ((work: Work | null) => void) | null };
+
+export class RunnerHall {
+  readonly #sockets: Sockets;
+  readonly #engine: Engine;
+  readonly #desk: RunnerDesk;
+  readonly #protocol: RunnerProtocol;
+  readonly #run: Run;
+  readonly #poolSetup: (pool: string) => PoolSetup | null;
+  readonly #pollers = new Map<string, Poller>();
+
+  constructor(parts: { sockets: Sockets; engine: Engine; desk: RunnerDesk; protocol: RunnerProtocol; run: Run; poolSetup: (pool: string) => PoolSetup | null }) {
+    this.#sockets = parts.sockets;
+    this.#engine = parts.engine;
+    this.#desk = parts.desk;
+    this.#protocol = parts.protocol;
+    this.#run = parts.run;
+    this.#poolSetup = parts.poolSetup;
+  }
+
+  /** Gives a committed dispatch to a waiting runner of its pool; without one it stays open until somebody asks. */
+  async offer(offer: Offer): Promise<void> {
+    const waiting = this.#sockets.runners(offer.pool).filter(({ at }) => at.waiting && at.runner !== null);
+    const slot = this.#engine.state.attempts.get(`${offer.job}#${offer.attempt}`)?.slot;
+    const familiar = slot === undefined ? null : (this.#engine.state.slots.get(slot)?.runner ?? null);
+    const chosen = waiting.find(({ at }) => at.runner?.id === familiar) ?? waiting[0];
+    if (chosen) return await this.#handOver(chosen.socket, chosen.at, offer);
+    for (const poller of this.#pollers.values()) {
+      if (poller.pool !== offer.pool || !poller.answer) continue;
+      const answer = poller.answer;
+      poller.answer = null;
+      const work = await this.#desk.work(offer, poller.request, poller.baseUrl);
+      answer("dispatch" in work ? work : null);
+      return;
+    }
+  }
+
+  async #handOver(socket: WebSocket, at: RunnerSocket, offer: Offer): Promise<void> {
+    if (!at.runner) return;
+    this.#sockets.write(socket, { ...at, waiting: false, job: offer.job, attempt: offer.attempt, lease: null });
+    const work = await this.#desk.work(offer, { runner: at.runner }, at.base_url);
+    if (!("dispatch" in work)) return this.#ask(socket, { ...at, waiting: true, job: null, lease: null });
+    this.#sockets.write(socket, { ...at, waiting: false, job: offer.job, attempt: offer.attempt, lease: work.claim.lease_id });
+    tell(socket, { type: "work", work });
+  }
+
+  /** A runner asks for work: the oldest open dispatch of its pool, or it waits. */
+  #ask(socket: WebSocket, at: RunnerSocket): void {
+    this.#sockets.write(socket, { ...at, waiting: true, job: null, attempt: 0, lease: null });
+    const open = this.#openDispatch(at.pool);
+    if (open) void this.offer(open);
+  }
+
+  #openDispatch(pool: string): Offer | null {
+    const open = [...this.#engine.state.attempts.values()].filter((attempt) => attempt.pool === pool && (attempt.state === "open" || attempt.state === "submitted" || attempt.reclaimUntil !== null));
+    const first = open.sort((a, b) => a.serial - b.serial)[0];
+    return first ? { job: first.job, attempt: first.number, pool, claimBefore: first.claimBefore } : null;
+  }
+
+  /** A text or binary message from a runner's pool socket. */
+  message(socket: WebSocket, at: RunnerSocket, message: string | ArrayBuffer): void {
+    if (typeof message !== "string") {
+      if (at.job !== null && at.lease !== null) this.#protocol.preview({ job: at.job, attempt: at.attempt }, at.lease, new Uint8Array(message).subarray(5));
+      return;
+    }
+    const parsed = runnerFrame.safeParse(parseJson(message));
+    if (parsed.success) this.#frame(socket, at, parsed.data);
+    else send(socket, JSON.stringify({ type: "error", message: "That frame is not of the contract; it was ignored.", issues: parsed.error.issues.slice(0, 3) }));
+  }
+
+  #frame(socket: WebSocket, at: RunnerSocket, frame: RunnerFrame): void {
+    switch (frame.type) {
+      case "hello":
+        return this.#hello(socket, at, frame);
+      case "next":
+        return this.#ask(socket, at);
+      case "event": {
+        if (at.job === null) return tell(socket, { type: "stale", lease_id: frame.lease_id, reason: "stale" });
+        const ref: AttemptRef = { job: at.job, attempt: at.attempt };
+        const answer = this.#protocol.events(ref, frame.lease_id, [frame.event]);
+        if (!answer.ok) return tell(socket, { type: "stale", lease_id: frame.lease_id, reason: answer.reason });
+        if (frame.event.type !== "comfy" || frame.event.message.type === "executed") tell(socket, { type: "ack", lease_id: frame.lease_id, seq: answer.ack });
+        if (frame.event.type === "heartbeat") tell(socket, { type: "lease", lease_id: frame.lease_id, lease_ttl_s: answer.lease_ttl_s });
+        if (answer.cancel) tell(socket, { type: "cancel", lease_id: frame.lease_id });
+        return;
+      }
+      case "result": {
+        // Waiting first: the slot that this result frees may be filled by the same decision, and this runner is to get it.
+        this.#sockets.write(socket, { ...at, waiting: frame.next, job: null, attempt: 0, lease: null });
+        const answer = this.#protocol.result({ job: frame.job_id, attempt: frame.attempt }, frame.result);
+        tell(socket, { type: "result_ack", job_id: frame.job_id, attempt: frame.attempt, status: answer.ok ? answer.status : answer.reason === "conflict" ? "conflict" : "stale" });
+        const now = this.#sockets.read(socket) as RunnerSocket;
+        if (now.waiting) this.#ask(socket, now);
+      }
+    }
+  }
+
+  #hello(socket: WebSocket, at: RunnerSocket, frame: RunnerFrame & { type: "hello" }): void {
+    for (const other of this.#sockets.runners(at.pool)) {
+      if (other.socket !== socket && other.at.runner?.id === frame.runner.id) other.socket.close(4000, "a newer connection of this runner");
+    }
+    const held = frame.lease_id === undefined ? undefined : [...this.#engine.state.attempts.values()].find((attempt) => attempt.lease?.id === frame.lease_id);
+    this.#sockets.write(socket, { ...at, runner: frame.runner, waiting: false, job: held?.job ?? null, attempt: held?.number ?? 0, lease: held ? (frame.lease_id ?? null) : null });
+    this.#run<"runner_seen">({ type: "runner_seen", runner: frame.runner.id, pool: at.pool });
+    this.count(at.pool);
+    tell(socket, { type: "welcome", want_catalog: !this.#desk.knowsCatalog(at.pool, frame.catalog_digest) });
+    if (frame.lease_id === undefined) return;
+    if (held) tell(socket, { type: "ack", lease_id: frame.lease_id, seq: this.#protocol.acknowledged(held.job) });
+    else tell(socket, { type: "stale", lease_id: frame.lease_id, reason: "stale" });
+  }
+
+  /** Long poll: answers with work as soon as there is some, or null when `waitMs` is over. */
+  async poll(pool: string, request: ClaimRequest, waitMs: number, baseUrl: string): Promise<Work | null> {
+    const poller: Poller = { pool, seen: this.#engine.now(), request, baseUrl, answer: null };
+    this.#pollers.get(request.runner.id)?.answer?.(null);
+    this.#pollers.set(request.runner.id, poller);
+    this.count(pool);
+    const open = this.#openDispatch(pool);
+    return await new Promise<Work | null>((resolve) => {
+      const timer = setTimeout(() => finish(null), waitMs);
+      const finish = (work: Work | null): void => {
+        clearTimeout(timer);
+        poller.answer = null;
+        resolve(work);
+      };
+      poller.answer = finish;
+      if (open) void this.offer(open);
+    });
+  }
+
+  /** Says down an attempt's socket what its runner must know now. */
+  tellRunner(job: string, attempt: number, lease: string, what: "cancel" | "evicted"): void {
+    for (const socket of this.#sockets.attempt(job, attempt)) tell(socket, what === "cancel" ? { type: "cancel", lease_id: lease } : { type: "stale", lease_id: lease, reason: "evicted" });
+  }
+
+  /** Slots of a pulling pool follow the runners that are here. */
+  count(pool: string, gone?: WebSocket): void {
+    const setup = this.#poolSetup(pool);
+    if (setup?.provider !== "pull") return;
+    const now = this.#engine.now();
+    const here = new Set(this.#sockets.runners(pool).filter(({ socket, at }) => socket !== gone && at.runner !== null).map(({ at }) => at.runner?.id));
+    for (const [id, poller] of this.#pollers) {
+      if (poller.answer || now - poller.seen < POLLER_PRESENT_MS) here.add(id);
+      else this.#pollers.delete(id);
+    }
+    const slots = Math.min(setup.max_in_flight, here.size);
+    if (this.#engine.state.pools.get(pool)?.maxInFlight !== slots) this.#run<"set_max_in_flight">({ type: "set_max_in_flight", pool, maxInFlight: slots });
+  }
+}
+
+function tell(socket: WebSocket, frame: PlatformFrame): void {
+  send(socket, JSON.stringify(frame));
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
