@@ -43,7 +43,6 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   await folders.prepare();
   const log = new Log();
   const http = createServer();
-  let silence: () => void = () => undefined;
   const control = new Control(options.stepMs ?? DEFAULT_STEP_MS, () => {
     (options.onCrash ?? silence)();
     throw new Crashed("the sandbox was told to crash");
@@ -52,6 +51,12 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   const sockets = new Sockets(() => queue.remaining);
   queue.attach(sockets);
   const server: Server = { folders, control, log, queue, sockets };
+  function silence(): void {
+    queue.stop();
+    sockets.closeAll();
+    http.close();
+    http.closeAllConnections();
+  }
   const routes = [...promptRoutes(server), ...catalogRoutes(server), ...uploadRoutes(server), ...viewRoutes(server), ...systemRoutes(server)];
   routes.push({
     method: "GET",
@@ -73,12 +78,6 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
   });
   const { port } = http.address() as AddressInfo;
   const closed = new Promise<void>((resolve) => http.once("close", resolve));
-  silence = () => {
-    queue.stop();
-    sockets.closeAll();
-    http.close();
-    http.closeAllConnections();
-  };
   log.write(`ComfyUI sandbox listening on port ${port}`);
   const close = (): Promise<void> => {
     if (http.listening) silence();

@@ -4,12 +4,12 @@ import type { InputSpec } from "../nodes/definition.ts";
 import type { Json, Writable } from "../json.ts";
 import { PythonError, repr, str } from "./python.ts";
 
-export interface Complaint {
+export type Complaint = {
   readonly type: string;
   readonly message: string;
   readonly details: string;
   readonly extra_info: { readonly [key: string]: Writable };
-}
+};
 
 /** Lists longer than this are not sent back. */
 const MAX_LISTED = 20;
@@ -43,15 +43,15 @@ export const complaints = {
     details: `${name}, ${str(value)}, ${problem}`,
     extra_info: { input_name: name, input_config: config(spec), received_value: value, exception_message: problem },
   }),
-  tooSmall: (name: string, spec: InputSpec, value: Json, min: number): Complaint => ({
+  tooSmall: (name: string, spec: InputSpec, value: Json, min: Json): Complaint => ({
     type: "value_smaller_than_min",
-    message: `Value ${str(value)} smaller than min of ${min}`,
+    message: `Value ${str(value)} smaller than min of ${str(min)}`,
     details: name,
     extra_info: { input_name: name, input_config: config(spec), received_value: value },
   }),
-  tooBig: (name: string, spec: InputSpec, value: Json, max: number): Complaint => ({
+  tooBig: (name: string, spec: InputSpec, value: Json, max: Json): Complaint => ({
     type: "value_bigger_than_max",
-    message: `Value ${str(value)} bigger than max of ${max}`,
+    message: `Value ${str(value)} bigger than max of ${str(max)}`,
     details: name,
     extra_info: { input_name: name, input_config: config(spec), received_value: value },
   }),

@@ -2,8 +2,8 @@
 // Invariant (as in ComfyUI): one good output node is enough; bad ones are reported and left out.
 
 import type { Folders } from "../folders.ts";
-import { type Json, type JsonObject, isNumeric, isObject, toNumber } from "../json.ts";
-import type { InputGroups, InputSpec, NodeClass } from "../nodes/definition.ts";
+import { type Json, type JsonObject, WholeFloat, isNumeric, isObject, toNumber } from "../json.ts";
+import type { InputGroups, InputOptions, InputSpec, NodeClass } from "../nodes/definition.ts";
 import { NODES } from "../nodes/registry.ts";
 import { type Complaint, complaints } from "./complaints.ts";
 import { PythonError, repr, str, toFloat, toInt, truthy } from "./python.ts";
@@ -45,16 +45,26 @@ function choicesOf(spec: InputSpec): readonly string[] | undefined {
   return spec[0] === "COMBO" && Array.isArray(options) ? (options as readonly string[]) : undefined;
 }
 
+type Limit = number | bigint | WholeFloat;
+
+function isLimit(option: InputOptions[string] | undefined): option is Limit {
+  return typeof option === "number" || typeof option === "bigint" || option instanceof WholeFloat;
+}
+
+/** For comparing: JavaScript compares bigint with number exactly, so 64-bit seeds lose nothing. */
+function magnitude(value: Limit): number | bigint {
+  return value instanceof WholeFloat ? value.value : value;
+}
+
 function limitComplaint(name: string, spec: InputSpec, value: Json): Complaint | undefined {
-  const min = spec[1]?.["min"];
-  const max = spec[1]?.["max"];
+  const { min, max } = spec[1] ?? {};
   if (isNumeric(value)) {
-    if (typeof min === "number" && toNumber(value) < min) return complaints.tooSmall(name, spec, value, min);
-    if (typeof max === "number" && toNumber(value) > max) return complaints.tooBig(name, spec, value, max);
+    if (isLimit(min) && magnitude(value) < magnitude(min)) return complaints.tooSmall(name, spec, value, min);
+    if (isLimit(max) && magnitude(value) > magnitude(max)) return complaints.tooBig(name, spec, value, max);
   }
   const choices = choicesOf(spec);
   const isListed = choices === undefined || (typeof value === "string" && choices.includes(value));
-  return isListed || choices === undefined ? undefined : complaints.notInList(name, spec, value, choices);
+  return isListed ? undefined : complaints.notInList(name, spec, value, choices);
 }
 
 class Validation {

@@ -1,11 +1,12 @@
 // What a node class is: its face in /object_info, its checks, its work. The executor knows nothing else about nodes.
 
 import type { Folders } from "../folders.ts";
-import type { Json, JsonObject } from "../json.ts";
+import { type Json, type JsonObject, WholeFloat } from "../json.ts";
 import type { Mask, Picture } from "../pixels/tensor.ts";
 import type { Conditioning, Latent, PainterPart } from "../painter/latent.ts";
 
-export type InputOptions = { readonly [option: string]: string | number | boolean | null | readonly string[] };
+/** Limits of FLOAT inputs are written with `floats`, so that 0.0 is not taken for 0. */
+export type InputOptions = { readonly [option: string]: string | number | bigint | boolean | null | WholeFloat | readonly string[] };
 export type InputSpec = readonly [type: string | readonly string[], options?: InputOptions];
 
 export interface InputGroups {
@@ -80,6 +81,11 @@ export interface Inputs {
   flag(name: string): boolean;
   picture(name: string): Picture;
   value(name: string): Value;
+}
+
+/** Options of a FLOAT input: whole numbers keep their ".0" in /object_info and in complaints. */
+export function floats(options: Readonly<Record<string, string | number>>): InputOptions {
+  return Object.fromEntries(Object.entries(options).map(([name, value]) => [name, typeof value === "number" && Number.isInteger(value) ? new WholeFloat(value) : value]));
 }
 
 /** A class without file lists: its inputs never change. */

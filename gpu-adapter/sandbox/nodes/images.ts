@@ -4,7 +4,7 @@ import { roundHalfEven } from "../graph/python.ts";
 import { BLEND_MODES, type BlendMode, blendPictures } from "../pixels/blend.ts";
 import { METHODS, type Method, cropPicture, scaleTo } from "../pixels/resample.ts";
 import { mapValues, picture } from "../pixels/tensor.ts";
-import { type InputSpec, type NodeClass, type NodeInfo, fixedInputs } from "./definition.ts";
+import { type InputSpec, type NodeClass, type NodeInfo, fixedInputs, floats } from "./definition.ts";
 
 const IMAGE: InputSpec = ["IMAGE"];
 const side = (min: number, initial: number): InputSpec => ["INT", { default: initial, min, max: 16384, step: 1 }];
@@ -67,7 +67,7 @@ export const imageScale: NodeClass = {
 
 export const imageScaleBy: NodeClass = {
   info: imageNode("ImageScaleBy", "Upscale Image By", "image/upscaling"),
-  inputs: fixedInputs({ required: { image: IMAGE, upscale_method: [METHODS], scale_by: ["FLOAT", { default: 1, min: 0.01, max: 8, step: 0.01 }] } }),
+  inputs: fixedInputs({ required: { image: IMAGE, upscale_method: [METHODS], scale_by: ["FLOAT", floats({ default: 1, min: 0.01, max: 8, step: 0.01 })] } }),
   run(inputs) {
     const image = inputs.picture("image");
     const scale = inputs.number("scale_by");
@@ -84,7 +84,7 @@ export const imageBlend: NodeClass = {
     required: {
       image1: ["IMAGE", {}],
       image2: ["IMAGE", {}],
-      blend_factor: ["FLOAT", { default: 0.5, min: 0, max: 1, step: 0.01 }],
+      blend_factor: ["FLOAT", floats({ default: 0.5, min: 0, max: 1, step: 0.01 })],
       blend_mode: ["COMBO", { multiselect: false, options: BLEND_MODES }],
     },
   }),

@@ -1,9 +1,9 @@
 // LoadImage: a file of the input folder becomes IMAGE and MASK; animations become a batch.
 
 import { readFile } from "node:fs/promises";
-import sharp from "sharp";
 import { sha256 } from "../folders.ts";
 import { PythonError } from "../graph/python.ts";
+import { decodeUpright } from "../pixels/decode.ts";
 import { type Mask, type Picture, picture } from "../pixels/tensor.ts";
 import type { NodeClass } from "./definition.ts";
 
@@ -15,23 +15,19 @@ interface Decoded {
   readonly mask: Mask;
 }
 
-/** Reads a picture file: EXIF orientation applied, colour values as stored (no profile conversion), alpha turned into a mask (1 = transparent). */
+/** Reads a picture file: EXIF orientation applied, colour values as stored, alpha turned into a mask (1 = transparent). */
 export async function decodePicture(file: Buffer): Promise<Decoded> {
-  const meta = await sharp(file, { pages: -1, ignoreIcc: true, limitInputPixels: false }).metadata();
-  const pages = meta.pages ?? 1;
-  const pipeline = sharp(file, { pages: pages > 1 ? -1 : 1, ignoreIcc: true, limitInputPixels: false });
-  const upright = pages > 1 ? pipeline : pipeline.autoOrient();
-  const { data, info } = await upright.toColourspace("srgb").ensureAlpha().raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
-  const height = info.height / pages;
-  const image = picture(pages, height, info.width, 3);
-  const pixels = data.length / 4;
+  const { data, info, pages, hasAlpha } = await decodeUpright(file);
+  const { width, height } = info;
+  const image = picture(pages, height, width, 3);
+  const pixels = pages * width * height;
   const alpha = new Float32Array(pixels);
   for (let i = 0; i < pixels; i++) {
     for (let channel = 0; channel < 3; channel++) image.data[i * 3 + channel] = (data[i * 4 + channel] as number) / 255;
     alpha[i] = 1 - Math.fround((data[i * 4 + 3] as number) / 255);
   }
-  const mask: Mask = meta.hasAlpha
-    ? { kind: "mask", batch: pages, height, width: info.width, data: alpha }
+  const mask: Mask = hasAlpha
+    ? { kind: "mask", batch: pages, height, width, data: alpha }
     : { kind: "mask", batch: pages, height: NO_MASK, width: NO_MASK, data: new Float32Array(pages * NO_MASK * NO_MASK) };
   return { image, mask };
 }

@@ -9,7 +9,7 @@ import { hashSeed } from "../painter/random.ts";
 import { renderRecipes } from "../painter/render.ts";
 import { PreviewFrames, finishAfter, noiseLevel } from "../painter/sampler.ts";
 import { concat, picture } from "../pixels/tensor.ts";
-import { type Inputs, type NodeClass, type NodeInfo, type Thing, fixedInputs } from "./definition.ts";
+import { type Inputs, type NodeClass, type NodeInfo, type Thing, fixedInputs, floats } from "./definition.ts";
 import { isLiteral } from "./inputs.ts";
 
 const SAMPLERS = [
@@ -19,8 +19,7 @@ const SAMPLERS = [
   "gradient_estimation_cfg_pp", "er_sde", "seeds_2", "seeds_3", "sa_solver", "sa_solver_pece", "ddim", "uni_pc", "uni_pc_bh2",
 ] as const;
 const SCHEDULERS = ["simple", "sgm_uniform", "karras", "exponential", "ddim_uniform", "beta", "normal", "linear_quadratic", "kl_optimal"] as const;
-/** 2^64 - 1, as the nearest double: what the interface shows as the largest seed. */
-const MAX_SEED = 18446744073709551615;
+const MAX_SEED = 2n ** 64n - 1n;
 
 function painterNode(name: string, displayName: string, category: string, description: string, output: readonly string[], outputTooltips: readonly string[]): NodeInfo {
   return {
@@ -88,13 +87,13 @@ export const sampler: NodeClass = {
       model: ["MODEL", { tooltip: "The painter." }],
       seed: ["INT", { default: 0, min: 0, max: MAX_SEED, control_after_generate: true, tooltip: "Same seed, same picture." }],
       steps: ["INT", { default: 20, min: 1, max: 10000, tooltip: "Few steps leave it soft and grainy." }],
-      cfg: ["FLOAT", { default: 8, min: 0, max: 100, step: 0.1, round: 0.01, tooltip: "More is more contrast." }],
+      cfg: ["FLOAT", floats({ default: 8, min: 0, max: 100, step: 0.1, round: 0.01, tooltip: "More is more contrast." })],
       sampler_name: [SAMPLERS, { tooltip: "Kept for workflows; the painter has one way of working." }],
       scheduler: [SCHEDULERS, { tooltip: "How fast the noise clears." }],
       positive: ["CONDITIONING", { tooltip: "What to paint." }],
       negative: ["CONDITIONING", { tooltip: "Words and colours to keep away from." }],
       latent_image: ["LATENT", { tooltip: "The canvas." }],
-      denoise: ["FLOAT", { default: 1, min: 0, max: 1, step: 0.01, tooltip: "How much of the canvas is painted over." }],
+      denoise: ["FLOAT", floats({ default: 1, min: 0, max: 1, step: 0.01, tooltip: "How much of the canvas is painted over." })],
     },
   }),
   async run(inputs, run) {

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import sharp from "sharp";
 import { PythonError } from "../graph/python.ts";
-import { type FileRef, type InputSpec, type NodeClass, type NodeInfo, type NodeRun, fixedInputs } from "./definition.ts";
+import { type FileRef, type InputSpec, type NodeClass, type NodeInfo, type NodeRun, fixedInputs, floats } from "./definition.ts";
 import { type SavePlace, fileName, savePlace } from "./files.ts";
 
 function supportNode(name: string, displayName: string, description: string, output: readonly string[], outputNode: boolean): NodeInfo {
@@ -17,7 +17,7 @@ const TICK_MS = 100;
 
 export const sandboxSleep: NodeClass = {
   info: supportNode("SandboxSleep", "Sandbox Sleep", "Waits, reports progress, and passes the picture on.", ["IMAGE"], false),
-  inputs: fixedInputs({ required: { image: IMAGE, seconds: ["FLOAT", { default: 2, min: 0, max: 3600, step: 0.1 }] }, optional: { seed: ["INT", { default: 0, min: 0, max: 2 ** 53 - 1, control_after_generate: true }] } }),
+  inputs: fixedInputs({ required: { image: IMAGE, seconds: ["FLOAT", floats({ default: 2, min: 0, max: 3600, step: 0.1 })] }, optional: { seed: ["INT", { default: 0, min: 0, max: 2 ** 53 - 1, control_after_generate: true }] } }),
   async run(inputs, run) {
     const total = inputs.number("seconds") * 1000;
     const ticks = Math.max(1, Math.ceil(total / TICK_MS));

@@ -87,14 +87,14 @@ function forest(palette: Palette, dice: Dice, frame: Frame): Paint {
   const horizon = dice.between(0.4, 0.5);
   const salt = Math.floor(dice.next() * 1e9);
   const tree = (x: number, layer: number): number => {
-    const pitch = 0.028 + layer * 0.019;
-    const slot = Math.floor(x / pitch);
+    const gap = 0.028 + layer * 0.019;
+    const slot = Math.floor(x / gap);
     let top = 0;
     for (let near = slot - 2; near <= slot + 2; near++) {
       const size = cell(near, layer, salt);
-      const center = (near + 0.2 + 0.6 * cell(near, layer, salt + 5)) * pitch;
-      const height = pitch * (2 + 3.2 * size);
-      const reach = 1 - Math.abs(x - center) / (pitch * (0.5 + 0.4 * size));
+      const center = (near + 0.2 + 0.6 * cell(near, layer, salt + 5)) * gap;
+      const height = gap * (2 + 3.2 * size);
+      const reach = 1 - Math.abs(x - center) / (gap * (0.5 + 0.4 * size));
       if (reach <= 0) continue;
       const bough = 0.13 * Math.abs(((reach * 7) % 1) - 0.5); // the saw of the branches
       top = Math.max(top, height * Math.max(0, reach - bough));
@@ -135,10 +135,14 @@ function dunes(palette: Palette, dice: Dice, frame: Frame): Paint {
   });
 }
 
+/** Width of a house in a city layer. */
+function pitch(layer: number): number {
+  return 0.042 + layer * 0.022;
+}
+
 function city(palette: Palette, dice: Dice, frame: Frame): Paint {
   const salt = Math.floor(dice.next() * 1e9);
   const horizon = dice.between(0.5, 0.6);
-  const pitch = (layer: number): number => 0.042 + layer * 0.022;
   const silhouette: Silhouette = (x, layer) => {
     const slot = Math.floor(x / pitch(layer));
     const size = cell(slot, layer, salt);

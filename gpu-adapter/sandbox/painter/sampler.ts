@@ -7,7 +7,7 @@ import { Dice } from "./random.ts";
 import { renderRecipes } from "./render.ts";
 
 /** Longer side of a preview in pixels; ComfyUI's previews are at most 512. */
-const PREVIEW_SIDE = 288;
+const PREVIEW_SIDE = 240;
 
 /** Share of noise left after step `step` of `steps`: 1 at the start, 0 after the last; karras falls faster at first. */
 export function noiseLevel(step: number, steps: number, scheduler: string): number {
@@ -110,6 +110,6 @@ export class PreviewFrames {
       const clean = (fine[i] as number) * (1 - share) + (coarse[i] as number) * share;
       bytes[i] = ((clean - 0.5) * keep + 0.5 + (this.noise[i] as number) * noiseShare * 0.6) * 255;
     }
-    return sharp(bytes, { raw: { width: this.width, height: this.height, channels: 3 } }).jpeg({ quality: 80 }).toBuffer();
+    return sharp(bytes, { raw: { width: this.width, height: this.height, channels: 3 } }).jpeg({ quality: 74 }).toBuffer();
   }
 }

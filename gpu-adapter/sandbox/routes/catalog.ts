@@ -70,12 +70,13 @@ async function embeddings(server: Server): Promise<Reply> {
   return json((await server.folders.modelFiles("embeddings")).map((name) => name.replace(/\.[^.]*$/, "")));
 }
 
+async function ofFolder(call: Call, list: (folder: string) => Promise<Writable>): Promise<Reply> {
+  const folder = call.params[0] ?? "";
+  return isModelFolder(folder) ? json(await list(folder)) : empty(404);
+}
+
 export function catalogRoutes(server: Server): Route[] {
   const { folders } = server;
-  const ofFolder = async (call: Call, list: (folder: string) => Promise<Writable>): Promise<Reply> => {
-    const folder = call.params[0] ?? "";
-    return isModelFolder(folder) ? json(await list(folder)) : empty(404);
-  };
   return [
     { method: "GET", path: "/object_info", at: "both", handle: async () => json(await describeAll(folders)) },
     { method: "GET", path: "/object_info/*", at: "both", handle: (call) => objectInfo(server, call) },

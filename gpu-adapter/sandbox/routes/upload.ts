@@ -2,10 +2,10 @@
 
 import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
 import { dirname, extname, join, normalize } from "node:path";
-import sharp from "sharp";
 import { type FileType, annotated, isFileType } from "../folders.ts";
 import { type Call, type Reply, type Route, empty, json } from "../http.ts";
 import { isObject, parseJson } from "../json.ts";
+import { decodeRgba } from "../pixels/decode.ts";
 import { encodePng, readTexts } from "../pixels/png.ts";
 import type { Server } from "../server.ts";
 
@@ -90,8 +90,7 @@ async function originalOf(server: Server, form: FormData): Promise<Buffer | numb
 
 /** Original colours with the uploaded picture's alpha, as PNG that keeps the original's texts. */
 async function withAlphaOf(original: Buffer, mask: Buffer): Promise<Buffer> {
-  const read = (file: Buffer) => sharp(file, { ignoreIcc: true }).toColourspace("srgb").ensureAlpha().raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
-  const [color, alpha] = await Promise.all([read(original), read(mask)]);
+  const [color, alpha] = await Promise.all([decodeRgba(original), decodeRgba(mask)]);
   if (color.info.width !== alpha.info.width || color.info.height !== alpha.info.height) throw new RangeError("the mask's size differs from the original's");
   for (let i = 3; i < color.data.length; i += 4) color.data[i] = alpha.data[i] as number;
   return encodePng(color.data, color.info.width, color.info.height, 4, readTexts(original), 4);

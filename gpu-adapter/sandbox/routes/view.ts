@@ -6,6 +6,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import sharp from "sharp";
 import { annotated, isFileType, mediaType } from "../folders.ts";
 import { type Call, type Reply, type Route, empty } from "../http.ts";
+import { decodeRgba } from "../pixels/decode.ts";
 import { encodePng } from "../pixels/png.ts";
 import type { Server } from "../server.ts";
 
@@ -41,7 +42,7 @@ async function preview(path: string, wanted: string, channel: string): Promise<R
 }
 
 async function oneChannel(path: string, channel: "rgb" | "a"): Promise<Reply> {
-  const { data, info } = await sharp(await readFile(path), { ignoreIcc: true }).toColourspace("srgb").ensureAlpha().raw({ depth: "uchar" }).toBuffer({ resolveWithObject: true });
+  const { data, info } = await decodeRgba(await readFile(path));
   const pixels = data.length / 4;
   const size = channel === "rgb" ? 3 : 4;
   const result = new Uint8Array(pixels * size);
