@@ -1,5 +1,6 @@
 // Serves one stored object over HTTP: ranges, validators and safe headers [CF22], [CF23]. Decides nothing about who may read it.
 // Invariant: bytes a participant made can never run as a page of ours. Active types go out as downloads, and nothing is sniffed.
+import { ACTIVE, condition, currentRange, dispositionName, MIME, parseRange } from "./http.ts";
 
 export type ServeOptions = {
   /** The name the browser shows or saves under. */
@@ -11,9 +12,6 @@ export type ServeOptions = {
   /** Always as a download. */
   attachment?: boolean;
 };
-
-/** What a browser would execute or could be talked into executing, beside pictures that are documents (SVG). */
-const ACTIVE = /^(?:text\/(?:html|javascript|ecmascript|css|xml|xsl|jscript|livescript|x-[\w-]*script)|application\/(?:javascript|ecmascript|x-javascript|x-ecmascript|xml|xhtml\+xml|xslt\+xml|rdf\+xml|[\w.-]+\+xml|wasm|x-shockwave-flash)|multipart\/.*|message\/.*)$/;
 
 /**
  * Answers GET and HEAD for the object under `key`; null when there is none (the caller knows its own 404).
@@ -50,46 +48,9 @@ async function serveRange(bucket: R2Bucket, key: string, request: Request, head:
   return new Response(object.body, { status: 206, headers: { ...headers, "content-length": String(range.length), "content-range": `bytes ${range.offset}-${last}/${head.size}` } });
 }
 
-/** One byte range against a size: exported for its table of cases. Anything that is no single byte range is ignored, as RFC 9110 14.2 allows. */
-export function parseRange(header: string, size: number): { offset: number; length: number } | "whole" | "unsatisfiable" {
-  const match = /^bytes=\s*(\d*)\s*-\s*(\d*)\s*$/.exec(header.trim());
-  if (!match || (match[1] === "" && match[2] === "")) return "whole";
-  if (match[1] === "") {
-    const suffix = Math.min(Number(match[2]), size);
-    return suffix === 0 ? "unsatisfiable" : { offset: size - suffix, length: suffix };
-  }
-  const first = Number(match[1]);
-  const last = match[2] === "" ? size - 1 : Math.min(Number(match[2]), size - 1);
-  if (match[2] !== "" && Number(match[2]) < first) return "whole";
-  return first >= size ? "unsatisfiable" : { offset: first, length: last - first + 1 };
-}
-
-/** `If-Range` (RFC 9110 13.1.5): a range only of the very bytes the client has; a weak or other validator means the whole. */
-function currentRange(headers: Headers, object: R2Object): boolean {
-  const validator = headers.get("if-range");
-  if (validator === null) return true;
-  return validator.startsWith('"') ? validator === object.httpEtag : validator === object.uploaded.toUTCString();
-}
-
-/** RFC 9110 13.2.2, in its order. */
-function condition(object: R2Object, headers: Headers): 304 | 412 | null {
-  const modified = Math.floor(object.uploaded.getTime() / 1000) * 1000;
-  const ifMatch = headers.get("if-match");
-  const unmodifiedSince = Date.parse(headers.get("if-unmodified-since") ?? "");
-  if (ifMatch !== null && !namesTag(ifMatch, object.httpEtag)) return 412;
-  if (ifMatch === null && modified > unmodifiedSince) return 412;
-  const ifNoneMatch = headers.get("if-none-match");
-  if (ifNoneMatch !== null) return namesTag(ifNoneMatch, object.httpEtag) ? 304 : null;
-  return modified <= Date.parse(headers.get("if-modified-since") ?? "") ? 304 : null;
-}
-
-/** Weak comparison: a proxy that compresses marks our strong tag with `W/`. */
-function namesTag(list: string, tag: string): boolean {
-  return list.trim() === "*" || list.split(",").some((candidate) => candidate.trim().replace(/^W\//, "") === tag);
-}
-
 function describe(object: R2Object, request: Request, options: ServeOptions): Record<string, string> {
-  const stored = (options.content_type ?? object.httpMetadata?.contentType ?? "application/octet-stream").toLowerCase();
+  const claimed = (options.content_type ?? object.httpMetadata?.contentType ?? "").toLowerCase();
+  const stored = MIME.test(claimed) ? claimed : "application/octet-stream";
   const mime = stored.split(";")[0]?.trim() ?? "";
   const svg = mime === "image/svg+xml";
   // A picture element never runs what is inside an SVG; every other use of it is a document.
@@ -110,13 +71,4 @@ function describe(object: R2Object, request: Request, options: ServeOptions): Re
 function withoutBody(headers: Record<string, string>): Record<string, string> {
   const { "content-type": _type, "content-disposition": _disposition, ...rest } = headers;
   return rest;
-}
-
-/** `filename="x"` as ComfyUI writes it; a name outside ASCII also as `filename*` (RFC 6266, RFC 5987). Exported for its table of cases. */
-export function dispositionName(filename: string): string {
-  const name = filename.slice(filename.lastIndexOf("/") + 1).toWellFormed();
-  const ascii = name.replaceAll(/[^\x20-\x7e]/g, "_").replaceAll(/["\\]/g, (character) => `\\${character}`);
-  if (/^[\x20-\x7e]*$/.test(name)) return `filename="${ascii}"`;
-  const encoded = encodeURIComponent(name).replaceAll(/['()*]/g, (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`);
-  return `filename="${ascii}"; filename*=UTF-8''${encoded}`;
 }

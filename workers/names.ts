@@ -19,12 +19,9 @@ export function isSeatName(text: string): boolean {
   return SEAT.test(text) && !RESERVED_SEATS.has(text);
 }
 
-/** The path of a request exactly as it came, escapes and all. */
+/** The path of a request with its escapes: the URL standard resolves `.` and `..` (also as `%2e`) and leaves `%2F` alone. */
 export function rawPath(url: string): string {
-  const start = url.indexOf("/", url.indexOf("://") + 3);
-  if (start < 0) return "/";
-  const end = url.slice(start).search(/[?#]/);
-  return end < 0 ? url.slice(start) : url.slice(start, start + end);
+  return new URL(url).pathname;
 }
 
 /** `/{first}/{second}{rest}`; absent parts are empty, `rest` starts with a slash when there is one. */

@@ -5,6 +5,7 @@ import { loginPage, lostPage, workshopPage } from "../../frontend-shim/join/page
 import type { EdgeEnv } from "../app.ts";
 import { checkPassword, identify } from "../auth/identity.ts";
 import { may } from "../auth/may.ts";
+import { safeNext } from "../auth/next.ts";
 import { newSession, setCookies, signSession } from "../auth/session.ts";
 import { json, opsError, refuse } from "../errors.ts";
 import { log } from "../log.ts";
@@ -124,15 +125,6 @@ function fields(value: unknown): Omit<Form, "json"> {
 function loginFault(form: Form, name: string, seat: string, status: number, fault: string, headers: Record<string, string> = {}): Response {
   if (form.json) return opsError(status, status === 429 ? "too_many_tries" : "wrong_password", fault, headers);
   return loginPage({ workshop: name, seat: seat.slice(0, 40), next: form.next ?? "", fault, status, headers });
-}
-
-/** Only a path on this host, inside what the sign-in opened. Exported for its table of cases. */
-export function safeNext(next: string | undefined, prefixes: string[]): string | null {
-  if (next === undefined || !/^\/[^/\\]/.test(next) || /[\u0000-\u001f\\]/.test(next)) return null;
-  const base = "https://this.invalid";
-  if (!URL.canParse(next, base)) return null;
-  const url = new URL(next, base);
-  return url.origin === base && prefixes.some((prefix) => url.pathname.startsWith(prefix)) ? `${url.pathname}${url.search}` : null;
 }
 
 function isHttps(request: Request): boolean {
