@@ -1,0 +1,321 @@
+// One attempt of one job, from its document to its result. Invariants: ComfyUI runs the prompt at most once; the result says the truth about it even when
+// it was stopped, timed out or lost; a lost lease ends in silence (null), because another runner may have the job.
+import { join } from "node:path";
+import type { Dispatch, ErrorCode, JobDocument, JobError, RunResult } from "../contract.ts";
+import { resultHmac } from "../canonical.ts";
+import type { Box } from "./box.ts";
+import type { EventChannel } from "./channel.ts";
+import { ComfyError, type HistoryEntry, type PromptBody } from "./comfy.ts";
+import { ExpiredUrl, InputFailure, type InputFile } from "./inputs.ts";
+import { type Log, words } from "./log.ts";
+import { withoutFullPaths } from "./output-files.ts";
+import { type AttemptRoutes, Refused, Unanswered } from "./platform.ts";
+import { Relay } from "./relay.ts";
+import { promptBody, Run, type RunEnd } from "./run.ts";
+import { Uploader, UploadFailure } from "./uploader.ts";
+import { blamesInputs, endingOf, nodeError, validationError } from "./verdict.ts";
+import { type Overdue, Watch } from "./watch.ts";
+
+export type StopReason = "cancel" | "stale" | "drain" | "timeout" | "storage";
+export type AttemptGiven = { dispatch: Dispatch; document: JobDocument; lease: string; routes: AttemptRoutes; channel: EventChannel };
+export type Outcome = { result: RunResult | null; crashed: boolean; oom: boolean; stuck: boolean };
+
+class JobFailure extends Error {
+  readonly error: JobError;
+  constructor(error: JobError) {
+    super(error.message);
+    this.error = error;
+  }
+}
+
+/** After an interrupt ComfyUI has this long to stop (ms): it does so at the next node or step. Under the platform's stop grace of 20 s [Q61]. */
+const STOP_MS: Record<StopReason, number> = { cancel: 12_000, stale: 12_000, drain: 5_000, timeout: 12_000, storage: 12_000 };
+
+/** After a stopped run its last files have this long to arrive (ms). */
+const LAST_FILES_MS = 4_000;
+
+const OVERDUE: Record<Overdue, (limits: JobDocument["limits"]) => { code: ErrorCode; message: string }> = {
+  start: (limits) => ({ code: "start_timeout", message: `ComfyUI did not begin the run within ${limits.start_s} s.` }),
+  idle: (limits) => ({ code: "exec_timeout", message: `Nothing was heard from the run for ${limits.idle_event_s} s.` }),
+  exec: (limits) => ({ code: "exec_timeout", message: `The run took longer than ${limits.exec_s} s.` }),
+};
+
+function failure(code: ErrorCode, message: string): JobError {
+  return { code, message, traceback: [] };
+}
+
+export class Attempt {
+  readonly #box: Box;
+  readonly #given: AttemptGiven;
+  readonly #log: Log;
+  readonly #abort = new AbortController();
+  readonly #uploader: Uploader;
+  readonly #relay: Relay;
+  readonly #run: Run;
+  readonly #begunAt = Date.now();
+  readonly #timings: RunResult["timings"] = {};
+  #watch: Watch | null = null;
+  #stopped: StopReason | null = null;
+  #posted = false;
+  #error: JobError | null = null;
+  #stuck = false;
+  /** A file of the run is not stored: it did not succeed, whatever ComfyUI says [Q10]. */
+  #unstored = false;
+
+  constructor(box: Box, given: AttemptGiven, log: Log) {
+    this.#box = box;
+    this.#given = given;
+    this.#log = log;
+    const { document, channel, routes, lease } = given;
+    const spoolDir = join(box.workDir, "spool");
+    this.#uploader = new Uploader({ comfy: box.comfy, folders: box.folders, memory: box.memory, routes, lease, seatTag: document.seat_tag, limits: document.limits, spoolDir, log, signal: this.#abort.signal });
+    const signals = {
+      activity: (now: number) => this.#watch?.activity(now),
+      started: () => this.#started(),
+      ended: (how: "announced" | "complete") => this.#ended(how),
+      failed: (error: unknown) => this.#storageFailed(error),
+    };
+    this.#relay = new Relay(document.prompt_id, document.preview, channel, this.#uploader, signals, log);
+    this.#run = new Run(box, document.prompt_id, this.#relay, log);
+  }
+
+  /** Ends the attempt early; the first reason stays, but a lost lease outdoes all. */
+  stop(reason: StopReason): void {
+    if (this.#stopped === reason || this.#stopped === "stale") return;
+    if (this.#stopped !== null && reason !== "stale") return;
+    this.#stopped = reason;
+    this.#log("attempt_stopping", { reason });
+    // A cancelled run's files that are on their way may still arrive: its history entry names what finished before.
+    if (reason === "stale" || reason === "drain" || (reason === "cancel" && !this.#posted)) this.#abort.abort();
+    if (!this.#posted || this.#run.over) return;
+    void this.#interrupt(STOP_MS[reason]);
+  }
+
+  /** Runs the job; `result` is null when the lease was lost. Never throws. */
+  async run(): Promise<Outcome> {
+    let end: RunEnd | null = null;
+    try {
+      await this.#prepare();
+      end = await this.#execute();
+      await this.#store(end);
+    } catch (error) {
+      if (end !== null) this.#unstored = true;
+      this.#error ??= this.#explain(error);
+    } finally {
+      this.#watch?.stop();
+      this.#relay.close();
+      this.#run.close();
+    }
+    const result = this.#stopped === "stale" ? null : await this.#result(end);
+    if (result !== null) await this.#emptyFiles();
+    const code = result?.error?.code;
+    return { result, crashed: code === "comfy_crash", oom: code === "oom", stuck: this.#stuck };
+  }
+
+  async #prepare(): Promise<void> {
+    const { document, dispatch, channel } = this.#given;
+    const { limits } = document;
+    const loading = setTimeout(() => channel.emit({ type: "stage", stage: "loading" }), 250);
+    const ready = await this.#box.ready(limits.start_s * 1000, this.#abort.signal).finally(() => clearTimeout(loading));
+    this.#checkStopped();
+    if (!ready) throw new JobFailure(failure("start_timeout", `ComfyUI did not come up within ${limits.start_s} s.`));
+    await this.#box.enter(dispatch.workshop);
+    const begun = Date.now();
+    await this.#placeInputs(await this.#box.inputs.missing(document.inputs));
+    this.#timings.input_ms = Date.now() - begun;
+    this.#checkStopped();
+  }
+
+  async #placeInputs(missing: InputFile[]): Promise<void> {
+    if (missing.length === 0) return;
+    const { document, channel, routes } = this.#given;
+    channel.emit({ type: "stage", stage: "inputs" });
+    const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(Math.ceil(document.limits.input_fetch_s * 1000))]);
+    try {
+      await this.#box.inputs.place(missing, signal);
+    } catch (error) {
+      this.#checkStopped();
+      if (signal.aborted) throw new JobFailure(failure("input_fetch", `The inputs were not here within ${document.limits.input_fetch_s} s.`));
+      if (!(error instanceof ExpiredUrl)) throw error;
+      // The same runner claiming again is given the same lease and fresh addresses [G10].
+      const again = await routes.claim({ dispatch_id: this.#given.dispatch.dispatch_id, runner: this.#box.info });
+      const inputs = again.job?.inputs ?? (again.job_url === undefined ? [] : (await routes.document(again.job_url)).inputs);
+      await this.#box.inputs.place(inputs.filter(({ name }) => missing.some((file) => file.name === name)), signal);
+    }
+  }
+
+  async #execute(): Promise<RunEnd> {
+    const { document } = this.#given;
+    const socket = await this.#box.sockets.take();
+    this.#run.follow(socket);
+    const body = await promptBody(this.#box, document, socket.clientId);
+    this.#checkStopped();
+    this.#watch = new Watch(document.limits, { overdue: (which) => this.#overdue(which), quiet: () => void this.#run.probe() });
+    this.#posted = true;
+    await this.#forgetEarlierRun();
+    try {
+      const { serverDate } = await this.#post(body);
+      this.#uploader.started(serverDate ?? this.#begunAt);
+    } catch (error) {
+      if (!(error instanceof ComfyError) || error.status !== 0) throw error;
+      // The answer is lost, the prompt perhaps not: ComfyUI's queue and history say, and it is never posted twice.
+      void this.#run.probe();
+    }
+    // A stop that came while the prompt was on its way found nothing to interrupt.
+    if (this.#stopped !== null) void this.#interrupt(STOP_MS[this.#stopped]);
+    return this.#run.ended;
+  }
+
+  async #post(body: PromptBody): Promise<{ serverDate: number | null }> {
+    const { document } = this.#given;
+    let answer = await this.#box.comfy.prompt(body);
+    if (!answer.accepted && blamesInputs(answer.body, document.inputs.map(({ name }) => name))) {
+      this.#box.inputs.forget();
+      await this.#placeInputs([...document.inputs]);
+      answer = await this.#box.comfy.prompt(body);
+    }
+    if (!answer.accepted) throw new JobFailure(validationError(answer.body));
+    return answer;
+  }
+
+  /** ComfyUI may still run or remember this very prompt id, for a runner that died: its old history would pass for this run's. */
+  async #forgetEarlierRun(): Promise<void> {
+    if (this.#given.dispatch.attempt === 1 && this.#box.jobsDone > 0) return;
+    await this.#box.comfy.forget(this.#given.document.prompt_id);
+  }
+
+  /** Waits for files on their way, and stores what only history names. */
+  async #store(end: RunEnd): Promise<void> {
+    this.#watch?.stop();
+    const begun = Date.now();
+    const late = setTimeout(() => this.#given.channel.emit({ type: "stage", stage: "uploading" }), 250);
+    const enough = this.#stopped === null ? null : setTimeout(() => this.#abort.abort(), LAST_FILES_MS);
+    try {
+      await this.#relay.settled();
+      if (end.how !== "history" || this.#stopped !== null) return;
+      for (const [node, output] of Object.entries(end.entry.outputs)) {
+        if (this.#uploader.unknown(output)) await this.#uploader.store(node, withoutFullPaths(output), this.#relay.wasCached(node));
+      }
+    } finally {
+      clearTimeout(late);
+      if (enough !== null) clearTimeout(enough);
+      this.#timings.upload_ms = Date.now() - begun;
+    }
+  }
+
+  #started(): void {
+    this.#watch?.started();
+    this.#log("run_started", { overhead_ms: Date.now() - this.#begunAt });
+  }
+
+  #ended(how: "announced" | "complete"): void {
+    // The announcement comes just before history is written; the last word just after. A lost last word costs a quarter of a second.
+    if (how === "complete") void this.#run.announced();
+    else setTimeout(() => void this.#run.announced(), 250);
+  }
+
+  #overdue(which: Overdue): void {
+    const { code, message } = OVERDUE[which](this.#given.document.limits);
+    this.#error ??= failure(code, message);
+    this.stop("timeout");
+  }
+
+  #storageFailed(error: unknown): void {
+    this.#unstored = true;
+    if (error instanceof Refused && error.status === 410) return this.stop("cancel");
+    if (error instanceof Refused && error.final) return this.stop("stale");
+    if (this.#stopped === null) this.#error ??= failure("upload_failed", words(error));
+    if (error instanceof UploadFailure) this.stop("storage");
+  }
+
+  async #interrupt(withinMs: number): Promise<void> {
+    const deadline = Date.now() + withinMs;
+    const giveUp = setTimeout(() => {
+      this.#stuck = true;
+      this.#run.abandon("ComfyUI did not stop when interrupted.");
+    }, withinMs);
+    try {
+      await this.#box.comfy.stop(this.#given.document.prompt_id);
+      // A prompt taken out of ComfyUI's queue leaves no message and no history.
+      while (!this.#run.over && Date.now() < deadline) {
+        await this.#run.probe();
+        if (!this.#run.over) await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+    } catch (error) {
+      this.#log("interrupt_failed", { error: words(error) });
+    } finally {
+      if (this.#run.over) clearTimeout(giveUp);
+    }
+  }
+
+  #checkStopped(): void {
+    if (this.#stopped !== null) throw new JobFailure(failure(this.#stopped === "drain" ? "container_lost" : "cancelled", "Stopped before the run began."));
+  }
+
+  #explain(error: unknown): JobError {
+    if (error instanceof JobFailure) return error.error;
+    if (error instanceof InputFailure) return failure(error.code, error.message);
+    if (error instanceof UploadFailure) return failure("upload_failed", error.message);
+    if (error instanceof Refused && error.final) {
+      this.#stopped = error.status === 410 ? "cancel" : "stale";
+      return failure("cancelled", error.message);
+    }
+    if (error instanceof ExpiredUrl || error instanceof Unanswered) return failure("input_fetch", error.message);
+    if (error instanceof ComfyError) return failure("comfy_crash", error.message);
+    this.#log("attempt_error", { error: words(error) });
+    return failure("internal", words(error));
+  }
+
+  #verdict(entry: HistoryEntry | null, end: RunEnd | null): { status: RunResult["status"]; error: JobError | null } {
+    const messages = entry?.status?.messages ?? this.#relay.messages;
+    const said = end === null ? "unknown" : endingOf(messages, entry?.status?.status_str);
+    const ending = said === "success" && this.#unstored ? "unknown" : said;
+    const stopped = this.#stopped;
+    if (stopped === "drain" && ending !== "success") return { status: "failed", error: failure("container_lost", "The GPU machine was told to stop; the run was interrupted.") };
+    if (stopped === "cancel" && ending !== "success") return { status: "cancelled", error: null };
+    const late = this.#error?.code === "exec_timeout" || this.#error?.code === "start_timeout";
+    if (this.#error !== null && !(late && ending === "success")) return { status: "failed", error: this.#error };
+    if (ending === "success") return { status: "succeeded", error: null };
+    if (ending === "interrupted") return { status: "cancelled", error: failure("cancelled", "The run was interrupted at the GPU machine itself.") };
+    const last = messages.findLast(([name]) => name === "execution_error");
+    if (last !== undefined) return { status: "failed", error: nodeError(last[1]) };
+    return { status: "failed", error: failure("comfy_crash", end?.how === "gone" ? end.why : "ComfyUI ended the run without saying how.") };
+  }
+
+  async #result(end: RunEnd | null): Promise<RunResult> {
+    const { dispatch, lease } = this.#given;
+    const entry = end?.how === "history" ? end.entry : null;
+    const { status, error } = this.#verdict(entry, end);
+    const messages = entry?.status?.messages ?? this.#relay.messages;
+    this.#timings.gpu_ms = Date.now() - this.#begunAt;
+    const ran = executionMs(messages);
+    if (ran !== null) this.#timings.exec_ms = ran;
+    return {
+      lease_id: lease,
+      status,
+      files: this.#uploader.files(),
+      comfy_outputs: withoutFullPaths(entry?.outputs ?? this.#relay.outputs) as Record<string, unknown>,
+      comfy_messages: messages,
+      comfy_meta: entry?.meta ?? {},
+      ...(error === null ? {} : { error }),
+      timings: this.#timings,
+      runner: this.#box.info,
+      hmac: await resultHmac(dispatch.callback.token, lease, status, dispatch.job_id, dispatch.attempt),
+    };
+  }
+
+  async #emptyFiles(): Promise<void> {
+    if (this.#box.folders.emptiesFiles) await Promise.all(this.#uploader.locals().map((file) => this.#box.folders.empty(file)));
+  }
+}
+
+/** ms between ComfyUI's own start and end stamps; null without both. */
+export function executionMs(messages: [string, Record<string, unknown>][]): number | null {
+  const stamp = (names: string[]): number | null => {
+    const found = messages.findLast(([name]) => names.includes(name))?.[1].timestamp;
+    return typeof found === "number" ? found : null;
+  };
+  const from = stamp(["execution_start"]);
+  const to = stamp(["execution_success", "execution_error", "execution_interrupted"]);
+  return from === null || to === null ? null : Math.max(0, Math.round(to - from));
+}

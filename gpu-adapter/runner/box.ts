@@ -1,0 +1,93 @@
+// What outlives a job on this machine: ComfyUI, its node classes, the files it was given and has named. One job at a time uses it [G4].
+import type { RunnerInfo } from "../contract.ts";
+import type { Comfy } from "./comfy.ts";
+import { SocketSupply } from "./comfy-socket.ts";
+import type { ComfyFolders } from "./disk.ts";
+import { FileMemory } from "./file-memory.ts";
+import { Inputs } from "./inputs.ts";
+import { type Log, sleep, words } from "./log.ts";
+import { outputClasses } from "./seat-tag.ts";
+
+export type BoxOptions = { comfy: Comfy; folders: ComfyFolders; workDir: string; info: RunnerInfo; log: Log };
+/** How a finished job leaves ComfyUI, for whoever supervises it. */
+export type Aftermath = { job: string; oom: boolean; crashed: boolean; stuck: boolean };
+
+export class Box {
+  readonly comfy: Comfy;
+  readonly folders: ComfyFolders;
+  readonly workDir: string;
+  readonly log: Log;
+  readonly sockets: SocketSupply;
+  readonly memory = new FileMemory();
+  readonly inputs: Inputs;
+  info: RunnerInfo;
+  jobsDone = 0;
+  /** Set by the supervisor: false while the ComfyUI it started is known to be dead. */
+  processAlive: () => boolean = () => true;
+  /** Set by the supervisor: may restart ComfyUI, and resolves when the next job may start. */
+  afterJob: (aftermath: Aftermath) => Promise<void> = async () => {};
+  #classes: Set<string> | null = null;
+  #workshop: string | null = null;
+
+  constructor({ comfy, folders, workDir, info, log }: BoxOptions) {
+    this.comfy = comfy;
+    this.folders = folders;
+    this.workDir = workDir;
+    this.info = info;
+    this.log = log;
+    this.sockets = new SocketSupply(comfy);
+    this.inputs = new Inputs(comfy, folders.folder("input"), workDir, log);
+  }
+
+  /** Node classes that ComfyUI calls output nodes; asked once per ComfyUI process. */
+  async classes(): Promise<ReadonlySet<string>> {
+    this.#classes ??= outputClasses((await this.comfy.json("/object_info")) as Record<string, unknown>);
+    return this.#classes;
+  }
+
+  /** Classes from an object_info that was read anyway. */
+  learn(objectInfo: Record<string, unknown>): void {
+    this.#classes = outputClasses(objectInfo);
+  }
+
+  /** ComfyUI was started anew: nothing that was known about it holds. */
+  reborn(): void {
+    this.#classes = null;
+    this.memory.forget();
+    this.inputs.forget();
+    this.sockets.close();
+  }
+
+  /** Polls until ComfyUI answers; false when `withinMs` is over. No fixed sleeps: a warm one is found at once [G31]. */
+  async ready(withinMs: number, signal: AbortSignal): Promise<boolean> {
+    const deadline = Date.now() + withinMs;
+    for (let waited = 100; !signal.aborted; waited = Math.min(waited * 1.5, 1_000)) {
+      try {
+        const stats = await this.comfy.systemStats(5_000);
+        const device = stats.devices[0];
+        this.info = { ...this.info, comfyui_version: stats.system.comfyui_version, ...(device === undefined ? {} : { gpu_name: device.name.slice(0, 200), vram_mb: Math.round(device.vram_total / 1024 / 1024) }) };
+        return true;
+      } catch (error) {
+        if (Date.now() + waited > deadline) {
+          this.log("comfy_unreachable", { error: words(error) });
+          return false;
+        }
+        await sleep(waited, signal);
+      }
+    }
+    return false;
+  }
+
+  /** Another workshop's job comes: nothing of the one before may be answered from a cache [G19]. */
+  async enter(workshop: string): Promise<void> {
+    if (this.#workshop !== null && this.#workshop !== workshop) await this.clear();
+    this.#workshop = workshop;
+  }
+
+  /** Empties ComfyUI's cache of outputs and our memory of their names. Models stay loaded. */
+  async clear(): Promise<void> {
+    await this.comfy.free(false);
+    this.memory.forget();
+    this.inputs.forget();
+  }
+}

@@ -1,0 +1,70 @@
+// The bytes of one produced file, hashed once: small ones in memory, large ones on disk, so that a 300 MB film does not become 300 MB of runner.
+import { createHash, randomUUID } from "node:crypto";
+import { createReadStream, createWriteStream, openAsBlob } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { FileName } from "../contract.ts";
+import { type Comfy, ComfyError } from "./comfy.ts";
+import type { ComfyFolders } from "./disk.ts";
+
+export type Content = { size: number; sha256: string; contentType: string; body: Blob; dispose(): Promise<void> };
+
+/** Files up to this many bytes are kept in memory between download and upload. */
+const IN_MEMORY_BYTES = 32 * 1024 * 1024;
+
+const TYPES: Record<string, string> = {
+  png: "image/png", jpg: "image/jpeg", jpeg: "image/jpeg", webp: "image/webp", gif: "image/gif", avif: "image/avif", bmp: "image/bmp", tif: "image/tiff", tiff: "image/tiff", svg: "image/svg+xml", exr: "image/x-exr",
+  mp4: "video/mp4", webm: "video/webm", mov: "video/quicktime", mkv: "video/x-matroska", avi: "video/x-msvideo",
+  wav: "audio/wav", mp3: "audio/mpeg", flac: "audio/flac", ogg: "audio/ogg", opus: "audio/ogg", m4a: "audio/mp4",
+  glb: "model/gltf-binary", gltf: "model/gltf+json", obj: "model/obj", stl: "model/stl", json: "application/json", txt: "text/plain; charset=utf-8",
+};
+
+/** MIME type by extension; unknown ones are bytes. */
+export function contentTypeOf(filename: string): string {
+  return TYPES[filename.slice(filename.lastIndexOf(".") + 1).toLowerCase()] ?? "application/octet-stream";
+}
+
+const nothing = async (): Promise<void> => {};
+
+/** null: ComfyUI has no such file (any more). Throws ComfyError when it does not answer. */
+export async function readContent(file: FileName, comfy: Comfy, folders: ComfyFolders, spoolDir: string, signal: AbortSignal): Promise<Content | null> {
+  const contentType = contentTypeOf(file.filename);
+  const local = await folders.find(file);
+  if (local !== null) {
+    const hash = createHash("sha256");
+    for await (const chunk of createReadStream(local.path)) hash.update(chunk as Uint8Array);
+    const body = await openAsBlob(local.path);
+    return { size: body.size, sha256: hash.digest("hex"), contentType, body, dispose: nothing };
+  }
+  const answer = await comfy.view(file, "GET", signal).catch((error: unknown) => {
+    if (error instanceof ComfyError && (error.status === 404 || error.status === 400 || error.status === 403)) return null;
+    throw error;
+  });
+  if (answer === null) return null;
+  const length = Number(answer.headers.get("Content-Length") ?? Number.NaN);
+  if (length <= IN_MEMORY_BYTES) {
+    const bytes = new Uint8Array(await answer.arrayBuffer());
+    return { size: bytes.byteLength, sha256: createHash("sha256").update(bytes).digest("hex"), contentType, body: new Blob([bytes]), dispose: nothing };
+  }
+  return spool(answer, contentType, spoolDir);
+}
+
+async function spool(answer: Response, contentType: string, spoolDir: string): Promise<Content> {
+  await mkdir(spoolDir, { recursive: true });
+  const path = join(spoolDir, randomUUID());
+  const hash = createHash("sha256");
+  const dispose = async (): Promise<void> => rm(path, { force: true });
+  try {
+    if (answer.body === null) throw new ComfyError("ComfyUI answered with an empty body", answer.status, "");
+    const source = Readable.fromWeb(answer.body as import("node:stream/web").ReadableStream);
+    source.on("data", (chunk: Uint8Array) => hash.update(chunk));
+    await pipeline(source, createWriteStream(path));
+    const body = await openAsBlob(path);
+    return { size: body.size, sha256: hash.digest("hex"), contentType, body, dispose };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}

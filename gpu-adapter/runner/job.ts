@@ -1,0 +1,87 @@
+// One claimed job in the hands of a mode: its channel, its heartbeat, its attempt. The mode decides how the dispatch came and how the result goes.
+import type { ClaimAnswer, Dispatch, JobDocument, RunResult } from "../contract.ts";
+import { Attempt, type StopReason } from "./attempt.ts";
+import type { Box } from "./box.ts";
+import { EventChannel, type Link } from "./channel.ts";
+import { backoffMs, RETRY } from "./backoff.ts";
+import { type Log, sleep, words } from "./log.ts";
+import { AttemptRoutes, Refused } from "./platform.ts";
+
+const DOCUMENT_TRIES = 5;
+
+export class Job {
+  readonly dispatch: Dispatch;
+  readonly lease: string;
+  readonly routes: AttemptRoutes;
+  readonly channel: EventChannel;
+  /** Resolves when the result is delivered; set by the mode. */
+  finished: Promise<void> = Promise.resolve();
+  askedForNext = false;
+  readonly #box: Box;
+  readonly #claim: ClaimAnswer;
+  readonly #log: Log;
+  #attempt: Attempt | null = null;
+  #stopped: StopReason | null = null;
+  #heart: ReturnType<typeof setInterval> | null = null;
+
+  constructor(box: Box, dispatch: Dispatch, claim: ClaimAnswer, base: string, link: Link, log: Log) {
+    this.#box = box;
+    this.dispatch = dispatch;
+    this.lease = claim.lease_id;
+    this.#claim = claim;
+    this.#log = (event, fields) => log(event, { job: dispatch.job_id, attempt: dispatch.attempt, ...fields });
+    this.routes = new AttemptRoutes(base, dispatch.callback.token, dispatch.job_id, dispatch.attempt);
+    const hooks = { cancel: () => this.stop("cancel"), stale: () => this.stop("stale") };
+    this.channel = new EventChannel(claim.lease_id, link, this.routes, hooks, this.#log);
+  }
+
+  stop(reason: StopReason): void {
+    this.#stopped ??= reason;
+    this.#attempt?.stop(reason);
+  }
+
+  /** The result, or null when there is nobody to give it to. */
+  async run(): Promise<RunResult | null> {
+    this.#log("job", {});
+    this.#heart = setInterval(() => this.#beat(), this.#claim.heartbeat_s * 1000);
+    const document = await this.#document();
+    if (document === null) return null;
+    const { dispatch, lease, routes, channel } = this;
+    this.#attempt = new Attempt(this.#box, { dispatch, document, lease, routes, channel }, this.#log);
+    if (this.#stopped !== null) this.#attempt.stop(this.#stopped);
+    const { result, crashed, oom, stuck } = await this.#attempt.run();
+    if (this.#heart !== null) clearInterval(this.#heart);
+    this.#log("job_done", { status: result?.status ?? "dropped", code: result?.error?.code, exec_ms: result?.timings.exec_ms, upload_ms: result?.timings.upload_ms });
+    if (crashed || oom || stuck) this.#box.sockets.close();
+    this.aftermath = { job: dispatch.job_id, crashed, oom, stuck };
+    return result;
+  }
+
+  aftermath: { job: string; crashed: boolean; oom: boolean; stuck: boolean } | null = null;
+
+  close(): void {
+    if (this.#heart !== null) clearInterval(this.#heart);
+    this.channel.close();
+  }
+
+  #beat(): void {
+    this.channel.emit({ type: "heartbeat" }, true);
+  }
+
+  /** A document over 1 MiB is fetched from a signed address; without it the lease runs out and somebody else tries. */
+  async #document(): Promise<JobDocument | null> {
+    if (this.#claim.job !== undefined) return this.#claim.job;
+    const url = this.#claim.job_url;
+    if (url === undefined) return null;
+    for (let failures = 0; failures < DOCUMENT_TRIES && this.#stopped !== "stale"; failures++) {
+      try {
+        return await this.routes.document(url);
+      } catch (error) {
+        this.#log("document_failed", { error: words(error) });
+        if (error instanceof Refused && error.final) return null;
+        await sleep(backoffMs(RETRY, failures, Math.random()));
+      }
+    }
+    return null;
+  }
+}

@@ -1,0 +1,175 @@
+// Pull mode ([G] 6.12): dials out to the platform, asks for work, does one job at a time. Invariants: a job goes on while the socket is down; a result is
+// delivered before the next job is asked for; a runner that was told to stop asks for nothing more.
+import type { PlatformFrame, RunResult, Work } from "../contract.ts";
+import { backoffMs, RECONNECT } from "./backoff.ts";
+import type { Box } from "./box.ts";
+import { CatalogKeeper } from "./catalog-keeper.ts";
+import { deliverResult } from "./deliver.ts";
+import { Job } from "./job.ts";
+import { type Log, sleep, words } from "./log.ts";
+import { PoolRoutes, Refused } from "./platform.ts";
+import { PlatformSocket } from "./platform-socket.ts";
+
+export type PullOptions = { platform: string; pool: string; token: string };
+
+/** The socket has this long to confirm a result before it goes by HTTP as well (ms). */
+const RESULT_ACK_MS = 5_000;
+/** A result nobody took after this long belongs to a lease that is long over (ms). */
+const RESULT_MS = 10 * 60_000;
+/** Tries in a row that never opened: then the long poll asks, which also says why. */
+const SOCKET_TRIES = 3;
+const POLL_MS = 20_000;
+/** Refusals of our token in a row before we stop: [G10] 401 and 403 are faults of configuration. */
+const REFUSALS = 5;
+
+export class Misconfigured extends Error {}
+
+export class PullRunner {
+  readonly #box: Box;
+  readonly #platform: string;
+  readonly #routes: PoolRoutes;
+  readonly #log: Log;
+  readonly #socket: PlatformSocket;
+  readonly #catalog: CatalogKeeper;
+  readonly #stopping = new AbortController();
+  readonly #ended: PromiseWithResolvers<void> = Promise.withResolvers();
+  #job: Job | null = null;
+  #next: Work | null = null;
+  #resultAck: ((status: string) => void) | null = null;
+  #polling = false;
+  #refusals = 0;
+
+  constructor(box: Box, options: PullOptions, catalog: CatalogKeeper, log: Log) {
+    this.#box = box;
+    this.#platform = options.platform;
+    this.#routes = new PoolRoutes(options.platform, options.pool, options.token);
+    this.#log = log;
+    this.#catalog = catalog;
+    const hooks = {
+      hello: () => ({ type: "hello" as const, runner: box.info, catalog_digest: catalog.digest, ...(this.#job === null ? {} : { lease_id: this.#job.lease }) }),
+      opened: () => log("socket_up", {}),
+      frame: (frame: PlatformFrame) => this.#frame(frame),
+      down: (failures: number) => this.#down(failures),
+    };
+    this.#socket = new PlatformSocket(this.#routes.nextSocket, hooks, log);
+  }
+
+  /** Works until `stop`; throws Misconfigured when the platform does not know this runner's token. */
+  run(): Promise<void> {
+    this.#box.sockets.prepare();
+    this.#socket.open();
+    return this.#ended.promise;
+  }
+
+  /** No new work; the running job is interrupted and reported. Resolves when its result is delivered, at most after `withinMs`. */
+  async stop(withinMs: number): Promise<void> {
+    this.#stopping.abort();
+    this.#job?.stop("drain");
+    await Promise.race([this.#job?.finished, sleep(withinMs)]);
+    this.#socket.close();
+    this.#ended.resolve();
+  }
+
+  /** What this ComfyUI has may have changed: says so. */
+  async announceCatalog(): Promise<void> {
+    await this.#catalog.publish(this.#routes).catch((error: unknown) => this.#log("catalog_unsent", { error: words(error) }));
+  }
+
+  #frame(frame: PlatformFrame): void {
+    if (frame.type === "welcome") return void this.#welcome(frame.want_catalog);
+    if (frame.type === "work") return this.#take(frame.work);
+    if (frame.type === "result_ack") return this.#resultAck?.(frame.status);
+    this.#job?.channel.receive(frame);
+  }
+
+  async #welcome(wantCatalog: boolean): Promise<void> {
+    this.#refusals = 0;
+    this.#job?.channel.linkUp();
+    if (wantCatalog) await this.announceCatalog();
+    this.#ask();
+  }
+
+  #ask(): void {
+    if (this.#job === null && !this.#stopping.signal.aborted) this.#socket.send({ type: "next" });
+  }
+
+  #down(failures: number): void {
+    this.#job?.channel.linkDown();
+    this.#resultAck?.("down");
+    if (failures >= SOCKET_TRIES) void this.#poll();
+  }
+
+  #take(work: Work): void {
+    if (work.claim.lease_id === this.#job?.lease || work.claim.lease_id === this.#next?.claim.lease_id) return;
+    if (this.#job !== null || this.#stopping.signal.aborted) {
+      // Given although nobody asked: kept until the present job is done, its lease decides whether that is too late.
+      this.#next = work;
+      return;
+    }
+    const job = new Job(this.#box, work.dispatch, work.claim, this.#platform, this.#socket, this.#log);
+    this.#job = job;
+    job.finished = this.#do(job);
+  }
+
+  async #do(job: Job): Promise<void> {
+    const result = await job.run();
+    if (result !== null) await this.#deliver(job, result);
+    job.close();
+    this.#box.jobsDone++;
+    this.#job = null;
+    this.#box.sockets.prepare();
+    const next = this.#next;
+    this.#next = null;
+    if (next !== null && !this.#stopping.signal.aborted) return this.#take(next);
+    if (result === null || !job.askedForNext) this.#ask();
+  }
+
+  /** Over the socket, in one breath with the wish for more; by HTTP when the socket does not confirm it. */
+  async #deliver(job: Job, result: RunResult): Promise<void> {
+    const stopping = this.#stopping.signal.aborted;
+    if (this.#socket.up) {
+      const confirmed = Promise.withResolvers<string>();
+      this.#resultAck = confirmed.resolve;
+      const timer = setTimeout(() => confirmed.resolve("late"), RESULT_ACK_MS);
+      this.#socket.send({ type: "result", job_id: job.dispatch.job_id, attempt: job.dispatch.attempt, result, next: !stopping });
+      job.askedForNext = !stopping;
+      const status = await confirmed.promise;
+      this.#resultAck = null;
+      clearTimeout(timer);
+      this.#log("result_sent", { job: job.dispatch.job_id, status: result.status, answer: status });
+      if (status !== "late" && status !== "down") return;
+      job.askedForNext = false;
+    }
+    await job.channel.flush(RESULT_ACK_MS);
+    const delivery = await deliverResult(job.routes, result, RESULT_MS, this.#log);
+    this.#log("result_posted", { job: job.dispatch.job_id, status: result.status, answer: delivery });
+  }
+
+  /** While sockets are refused: the long poll, until a socket opens again. */
+  async #poll(): Promise<void> {
+    if (this.#polling) return;
+    this.#polling = true;
+    let failures = 0;
+    while (!this.#socket.up && !this.#stopping.signal.aborted) {
+      if (this.#job !== null) {
+        await sleep(500, this.#stopping.signal);
+        continue;
+      }
+      try {
+        const answer = await this.#routes.next(this.#box.info, this.#catalog.digest, POLL_MS);
+        failures = 0;
+        this.#refusals = 0;
+        if (answer.want_catalog) await this.announceCatalog();
+        if (answer.work !== undefined) this.#take(answer.work);
+      } catch (error) {
+        if (error instanceof Refused && (error.status === 401 || error.status === 403) && ++this.#refusals >= REFUSALS) {
+          this.#ended.reject(new Misconfigured(`The platform refuses this runner's token (${error.message}). Ask the operator for a new pool token.`));
+          return;
+        }
+        this.#log("poll_failed", { error: words(error) });
+        await sleep(backoffMs(RECONNECT, failures++, Math.random()), this.#stopping.signal);
+      }
+    }
+    this.#polling = false;
+  }
+}

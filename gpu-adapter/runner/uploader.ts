@@ -1,0 +1,245 @@
+// Stores the files of one attempt [G21]. Invariants: a file is named to nobody before its commit was answered; commits follow the order in which the
+// nodes ended, so that a seat's counters do too [G22]; a failing storage is asked again with fresh targets until the limit, and never runs a node again.
+import { basename } from "node:path";
+import type { CommitRequest, FileName, ProducedFile, UploadFile } from "../contract.ts";
+import { backoffMs, RECONNECT, RETRY } from "./backoff.ts";
+import type { Comfy } from "./comfy.ts";
+import { type Content, readContent } from "./content.ts";
+import type { ComfyFolders } from "./disk.ts";
+import type { FileMemory } from "./file-memory.ts";
+import { type Log, sleep, words } from "./log.ts";
+import { fileCandidates, findFiles, type FoundFile, localKey } from "./output-files.ts";
+import { type AttemptRoutes, Refused } from "./platform.ts";
+import { type Part, putFile } from "./put.ts";
+
+/** Storing failed for good; the run itself may be fine. */
+export class UploadFailure extends Error {}
+
+export type UploadLimits = { upload_s: number; max_files: number; max_total_bytes: number };
+export type UploaderDeps = {
+  comfy: Comfy;
+  folders: ComfyFolders;
+  memory: FileMemory;
+  routes: AttemptRoutes;
+  lease: string;
+  seatTag: string;
+  limits: UploadLimits;
+  spoolDir: string;
+  log: Log;
+  signal: AbortSignal;
+};
+
+type Stored = ProducedFile & { sha256: string };
+type Pending = { file: FoundFile; nodeId: string; content: Content };
+type Put = { n: number; upload_id?: string; parts?: Part[] };
+
+/** Uploads in flight at a time, over all nodes. */
+const PARALLEL = 4;
+/** Answers of a commit that may be lost before everything goes up anew. */
+const COMMIT_TRIES = 5;
+/** Files per request (the contract's bound). */
+const BATCH = 100;
+
+export class Uploader {
+  readonly #deps: UploaderDeps;
+  /** Committed in this attempt, or known from an earlier one, by local name. */
+  readonly #known = new Map<string, Stored>();
+  #commits: Promise<void> = Promise.resolve();
+  #active = 0;
+  readonly #waiting: (() => void)[] = [];
+  #files = 0;
+  #bytes = 0;
+  /** ms on ComfyUI's clock; plain strings name a file only if it is younger. */
+  #startedAt: number | null = null;
+
+  constructor(deps: UploaderDeps) {
+    this.#deps = deps;
+  }
+
+  /** The prompt was accepted at this time of ComfyUI's clock (ms). */
+  started(serverMs: number): void {
+    this.#startedAt = serverMs;
+  }
+
+  /** Everything this attempt may name, for the result. */
+  files(): ProducedFile[] {
+    return [...this.#known.values()].map(({ sha256: _hash, ...file }) => file);
+  }
+
+  /** Files of this attempt that were committed, for emptying afterwards. */
+  locals(): FileName[] {
+    return [...this.#known.values()];
+  }
+
+  /**
+   * Stores every file that a node's output names and answers with their ids, in order. `cached`: ComfyUI took the node from its cache, so a name
+   * this seat has seen before is that earlier file [G23]. Throws UploadFailure, or Refused when the lease is gone.
+   */
+  store(nodeId: string, output: unknown, cached: boolean): Promise<ProducedFile[]> {
+    const work = this.#storeFound(nodeId, output, cached, this.#commits);
+    this.#commits = work.then(() => {}, () => {});
+    return work;
+  }
+
+  /** Names that were never announced by an event (only history has them). */
+  unknown(output: unknown): boolean {
+    return findFiles(output).some((file) => !this.#known.has(localKey(file)));
+  }
+
+  async #storeFound(nodeId: string, output: unknown, cached: boolean, previous: Promise<void>): Promise<ProducedFile[]> {
+    const found = [...findFiles(output), ...(cached ? [] : await this.#candidates(output))];
+    const pending: Pending[] = [];
+    try {
+      for (const file of found) {
+        if (cached && this.#recall(file)) continue;
+        const content = await this.#limited(() => this.#read(file));
+        if (content === null) this.#deps.log("file_gone", { node: nodeId, type: file.type });
+        else if (this.#known.get(localKey(file))?.sha256 === content.sha256) await content.dispose();
+        else pending.push({ file, nodeId, content });
+      }
+      this.#count(pending);
+      for (let at = 0; at < pending.length; at += BATCH) await this.#transfer(pending.slice(at, at + BATCH), previous);
+    } finally {
+      await Promise.all(pending.map(({ content }) => content.dispose()));
+    }
+    return found.flatMap((file) => {
+      const stored = this.#known.get(localKey(file));
+      if (stored === undefined) return [];
+      const { sha256: _hash, ...named } = stored;
+      return [named];
+    });
+  }
+
+  #recall(file: FoundFile): boolean {
+    if (this.#known.has(localKey(file))) return true;
+    const id = this.#deps.memory.recall(this.#deps.seatTag, file);
+    if (id === null) return false;
+    this.#known.set(localKey(file), { type: file.type, subfolder: file.subfolder, filename: file.filename, file_id: id, sha256: "" });
+    return true;
+  }
+
+  #count(pending: Pending[]): void {
+    this.#files += pending.length;
+    this.#bytes += pending.reduce((sum, { content }) => sum + content.size, 0);
+    const { max_files, max_total_bytes } = this.#deps.limits;
+    if (this.#files > max_files) throw new UploadFailure(`The run made more than ${max_files} files, the limit for one job. Make fewer in one run.`);
+    if (this.#bytes > max_total_bytes) throw new UploadFailure(`The run's files are larger than ${Math.round(max_total_bytes / 1024 / 1024)} MB together, the limit for one job.`);
+  }
+
+  async #read(file: FoundFile): Promise<Content | null> {
+    const { comfy, folders, spoolDir, signal } = this.#deps;
+    for (let failures = 0; ; failures++) {
+      try {
+        return await readContent(file, comfy, folders, spoolDir, signal);
+      } catch (error) {
+        if (failures >= 2 || signal.aborted) throw new UploadFailure(`ComfyUI did not hand out "${basename(file.filename)}" (${words(error)}).`);
+        await sleep(backoffMs(RECONNECT, failures, Math.random()), signal);
+      }
+    }
+  }
+
+  /** Targets, bytes, commit; from the beginning with fresh targets whenever a step fails, until `upload_s` is over. */
+  async #transfer(batch: Pending[], previous: Promise<void>): Promise<void> {
+    const deadline = Date.now() + this.#deps.limits.upload_s * 1000;
+    for (let failures = 0; ; failures++) {
+      try {
+        const puts = await this.#put(batch);
+        await previous;
+        return await this.#commit(batch, puts);
+      } catch (error) {
+        if (error instanceof Refused && error.final) throw error;
+        if (error instanceof Refused) throw new UploadFailure(`The platform refused the files: ${error.message}`);
+        if (this.#deps.signal.aborted) throw new UploadFailure("The upload was given up.");
+        const wait = backoffMs(RECONNECT, failures, Math.random());
+        this.#deps.log("upload_retry", { files: batch.length, try: failures + 1, error: words(error) });
+        if (Date.now() + wait > deadline) throw new UploadFailure(`The files could not be stored within ${this.#deps.limits.upload_s} s (${words(error)}).`);
+        await sleep(wait, this.#deps.signal);
+      }
+    }
+  }
+
+  async #put(batch: Pending[]): Promise<Put[]> {
+    const { targets } = await this.#deps.routes.uploads(this.#deps.lease, batch.map(uploadOf));
+    if (targets.length !== batch.length) throw new Error(`the platform gave ${targets.length} targets for ${batch.length} files`);
+    return Promise.all(
+      batch.map(({ content }, index) =>
+        this.#limited(async () => {
+          const target = targets[index];
+          if (target === undefined) throw new Error("a target is missing");
+          return { n: target.n, ...(await putFile(target, content.body, content.contentType, this.#deps.signal)) };
+        }),
+      ),
+    );
+  }
+
+  async #commit(batch: Pending[], puts: Put[]): Promise<void> {
+    const files = batch.flatMap((pending, index) => {
+      const put = puts[index];
+      return put === undefined ? [] : [{ ...uploadOf(pending), ...put }];
+    });
+    const answer = await this.#askCommit({ lease_id: this.#deps.lease, files });
+    if (answer.files.length !== batch.length) throw new Error(`the platform committed ${answer.files.length} of ${batch.length} files`);
+    for (const [index, { file, content }] of batch.entries()) {
+      const named = answer.files[index];
+      if (named === undefined) continue;
+      const local = { type: file.type, subfolder: file.subfolder, filename: file.filename };
+      this.#known.set(localKey(file), { ...local, file_id: named.file_id, sha256: content.sha256 });
+      this.#deps.memory.remember(this.#deps.seatTag, local, named.file_id);
+    }
+  }
+
+  /** A lost answer is asked for again with the same body (committing is idempotent [G28]); a refused file goes up anew with a fresh target. */
+  async #askCommit(request: CommitRequest): Promise<{ files: { file_id: string }[] }> {
+    for (let failures = 0; ; failures++) {
+      try {
+        return await this.#deps.routes.commit(request);
+      } catch (error) {
+        if (error instanceof Refused && (error.final || error.status === 401 || error.status === 403)) throw error;
+        if (error instanceof Refused || failures >= COMMIT_TRIES || this.#deps.signal.aborted) throw new Error(`the commit failed: ${words(error)}`, { cause: error });
+        await sleep(backoffMs(RETRY, failures, Math.random()), this.#deps.signal);
+      }
+    }
+  }
+
+  async #limited<T>(work: () => Promise<T>): Promise<T> {
+    while (this.#active >= PARALLEL) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#active++;
+    try {
+      return await work();
+    } finally {
+      this.#active--;
+      this.#waiting.shift()?.();
+    }
+  }
+
+  /** Plain strings that name a file this run wrote [G20]. Age is checked: a text node could otherwise name another seat's file. */
+  async #candidates(output: unknown): Promise<FoundFile[]> {
+    const startedAt = this.#startedAt;
+    if (startedAt === null) return [];
+    const found: FoundFile[] = [];
+    for (const candidate of fileCandidates(output)) {
+      for (const type of ["output", "temp"] as const) {
+        const file: FoundFile = { ...candidate, type };
+        if (this.#deps.memory.knows(file) && !this.#known.has(localKey(file))) continue;
+        if (!(await this.#isYoung(file, startedAt))) continue;
+        found.push(file);
+        break;
+      }
+    }
+    return found;
+  }
+
+  async #isYoung(file: FileName, startedAt: number): Promise<boolean> {
+    const { comfy, folders, signal } = this.#deps;
+    const local = await folders.find(file);
+    if (local !== null) return local.size > 0 && local.changed >= startedAt;
+    if (folders.folder(file.type) !== null) return false;
+    const answer = await comfy.view(file, "HEAD", signal).catch(() => null);
+    const changed = Date.parse(answer?.headers.get("Last-Modified") ?? "");
+    return !Number.isNaN(changed) && changed >= startedAt;
+  }
+}
+
+function uploadOf({ file, nodeId, content }: Pending): UploadFile {
+  return { type: file.type, subfolder: file.subfolder, filename: file.filename, node_id: nodeId, key: file.key.slice(0, 100), content_type: content.contentType, size: content.size, sha256: content.sha256 };
+}
