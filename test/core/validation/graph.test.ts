@@ -1,5 +1,5 @@
 // Whole prompts: the request, the graph, its links, and what is said of each; in the words of 0.3.64 and of 0.38.
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Json, vocabularyOf } from "../../../frontend-shim/comfy-api/validation/index.ts";
 import { errorsOf, graphOf, judge, nodeInfo, withNodes } from "./builders.ts";
@@ -11,6 +11,19 @@ const good = { "1": { class_type: "Src", inputs: {} }, "9": { class_type: "Out",
 const id = "72037753-6862-4de1-8d89-a35413ca3a26";
 const newer = { vocabulary: "0.38" } as const;
 
+const front = (more: Record<string, unknown>): unknown => {
+  const verdict = judge(plain, good, more);
+  return verdict.ok ? verdict.front : verdict.status;
+};
+const takes = (type: unknown, slot: unknown, node: unknown = "2"): unknown[] => {
+  const catalog = withNodes({ T: nodeInfo({ x: [type] }, { output: ["X"] }) });
+  const verdict = judge(catalog, { ...graphOf({ x: [node, slot] }), "2": { class_type: "Src", inputs: {} } });
+  return verdict.ok ? [] : verdict.status === 400 ? (verdict.body.node_errors["1"]?.errors.map((error) => `${error.type}: ${error.details}`) ?? []) : ["500"];
+};
+const pass = (from: string): unknown => ({ class_type: "Pass", inputs: { x: [from, 0] } });
+const grow = (min: number): unknown => ["COMFY_AUTOGROW_V3", { template: { input: { required: { image: ["IMAGE", {}] } }, prefix: "image", min, max: 5 } }];
+const imageFrom = (slot: unknown, node?: unknown): unknown => takes("IMAGE", slot, node)[0];
+
 describe("the request", () => {
   test("client_id goes into extra_data; everything else of extra_data passes untouched", () => {
     const extra = { extra_pnginfo: { workflow: { id: "w-1", nodes: [1] } }, auth_token_comfy_org: "t", preview_method: "auto" };
@@ -21,10 +34,6 @@ describe("the request", () => {
     expect(judge(plain, good)).toMatchObject({ extraData: {} });
   });
   test("[Q14] front is `front: true` or a number not above zero; other numbers are ignored", () => {
-    const front = (more: Record<string, unknown>): unknown => {
-      const verdict = judge(plain, good, more);
-      return verdict.ok ? verdict.front : verdict.status;
-    };
     expect([{}, { front: true }, { front: 0 }, { number: -1 }, { number: 0 }, { number: 7, front: true }, { number: "-100.5" }].map(front)).toEqual([false, true, false, true, true, false, true]);
   });
   test("[Q14] prompt_id: absent or null is minted, a UUID is kept, anything else is refused in the seat's vocabulary", () => {
@@ -80,11 +89,6 @@ describe("nodes", () => {
 });
 
 describe("links", () => {
-  const takes = (type: unknown, slot: unknown, node: unknown = "2"): unknown[] => {
-    const catalog = withNodes({ T: nodeInfo({ x: [type] }, { output: ["X"] }) });
-    const verdict = judge(catalog, { ...graphOf({ x: [node, slot] }), "2": { class_type: "Src", inputs: {} } });
-    return verdict.ok ? [] : verdict.status === 400 ? (verdict.body.node_errors["1"]?.errors.map((error) => `${error.type}: ${error.details}`) ?? []) : ["500"];
-  };
   test("match by name, by any name of a union, by wildcard", () => {
     for (const [type, slot] of [["IMAGE", 0], ["LATENT, IMAGE", 0], ["MASK", 2], ["MASK,X", 2], ["*", 1], ["NAME", 3], ["A,*", 0], ["COMFY_MATCHTYPE_V3", 1], [["a", "b"], 4], ["COMBO", 4], ["IMAGE", -5], ["LATENT", true]] as const) {
       expect(takes(type, slot)).toEqual([]);
@@ -95,14 +99,13 @@ describe("links", () => {
     expect(takes(["a", "b"], 0)).toEqual(["return_type_mismatch: x, received_type(IMAGE) mismatch input_type(['a', 'b'])"]);
   });
   test("to nowhere are told as the exception ComfyUI runs into", () => {
-    const of = (slot: unknown, node?: unknown): unknown => takes("IMAGE", slot, node)[0];
-    expect(of(0, "77")).toBe("exception_during_inner_validation: '77'");
-    expect(of(0, 2)).toBe("exception_during_inner_validation: 2");
-    expect(of(0, null)).toBe("exception_during_inner_validation: None");
-    expect(of(0, { a: 1 })).toBe("exception_during_inner_validation: unhashable type: 'dict'");
-    expect(of(99)).toBe("exception_during_inner_validation: tuple index out of range");
-    expect(of("0")).toBe("exception_during_inner_validation: tuple indices must be integers or slices, not str");
-    expect(of(0.5)).toBe("exception_during_inner_validation: tuple indices must be integers or slices, not float");
+    expect(imageFrom(0, "77")).toBe("exception_during_inner_validation: '77'");
+    expect(imageFrom(0, 2)).toBe("exception_during_inner_validation: 2");
+    expect(imageFrom(0, null)).toBe("exception_during_inner_validation: None");
+    expect(imageFrom(0, { a: 1 })).toBe("exception_during_inner_validation: unhashable type: 'dict'");
+    expect(imageFrom(99)).toBe("exception_during_inner_validation: tuple index out of range");
+    expect(imageFrom("0")).toBe("exception_during_inner_validation: tuple indices must be integers or slices, not str");
+    expect(imageFrom(0.5)).toBe("exception_during_inner_validation: tuple indices must be integers or slices, not float");
   });
   test("newer nodes keep outputs in a list, and the text says so", () => {
     const catalog = withNodes({ T: nodeInfo({}, { output: ["X"], api_node: false, experimental: false, deprecated: false }) });
@@ -126,7 +129,6 @@ describe("links", () => {
 
 describe("cycles", () => {
   const catalog = withNodes({ Pass: nodeInfo({ x: ["*"] }, { output: ["X"] }) });
-  const pass = (from: string): unknown => ({ class_type: "Pass", inputs: { x: [from, 0] } });
   const cycle = { "1": pass("2"), "2": pass("1"), "9": { class_type: "Out", inputs: { value: ["2", 0] } } };
   test("0.3.64 refuses without a word", () => {
     expect(judge(catalog, cycle)).toMatchObject({ body: { error: { type: "prompt_outputs_failed_validation", details: "" }, node_errors: {} } });
@@ -150,7 +152,6 @@ describe("cycles", () => {
 });
 
 describe("inputs that depend on the values sent", () => {
-  const grow = (min: number): unknown => ["COMFY_AUTOGROW_V3", { template: { input: { required: { image: ["IMAGE", {}] } }, prefix: "image", min, max: 5 } }];
   const choice = ["COMFY_DYNAMICCOMBO_V3", { options: [{ key: "pro", inputs: { required: { width: ["INT", { min: 8 }] } } }, { key: "lite", inputs: { required: {}, optional: {} } }] }];
   test("a growing list asks for its least and checks what is there", () => {
     const verdict = judge(withNodes({ T: nodeInfo({ images: grow(2) }, { output: ["X"] }) }), { ...graphOf({ "images.image0": ["2", 0], "images.image3": ["2", 1] }), "2": { class_type: "Src", inputs: {} } });

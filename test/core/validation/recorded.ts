@@ -45,3 +45,18 @@ function exchangesIn(file: string): Exchange[] {
 export function recordedPrompts(): Exchange[] {
   return readdirSync(folder).filter((file) => file.endsWith(".json") && file !== "object_info.json").sort().flatMap(exchangesIn);
 }
+
+type History = { [id: string]: { prompt: [number, string, unknown, { client_id?: string; create_time?: number }, string[]] } };
+
+/** Every history entry the recordings hold, once per id. */
+export function recordedHistory(): History[string][] {
+  const entries = new Map<string, History[string]>();
+  for (const file of readdirSync(folder).filter((name) => name.endsWith(".json") && name !== "object_info.json")) {
+    const { events } = JSON.parse(readFileSync(new URL(file, folder), "utf8")) as { events?: Event[] };
+    for (const event of events ?? []) {
+      if (event.dir !== "http" || event.status !== 200 || !/\/history\/[^/]+$/.test(event.path ?? "")) continue;
+      for (const [id, entry] of Object.entries((event.response_json ?? {}) as History)) entries.set(id, entry);
+    }
+  }
+  return [...entries.values()];
+}

@@ -1,7 +1,7 @@
 // The proof: every POST /prompt recorded from ComfyUI 0.3.64 gets the recorded status and body from the edge.
 import { describe, expect, test } from "vitest";
 import { parseJson, SERVER_ERROR_TEXT, validatePrompt } from "../../../frontend-shim/comfy-api/validation/index.ts";
-import { type Exchange, recordedCatalog, recordedPrompts, seatWith } from "./recorded.ts";
+import { type Exchange, recordedCatalog, recordedHistory, recordedPrompts, seatWith } from "./recorded.ts";
 
 const catalog = recordedCatalog();
 const seatFiles = seatWith("example.png");
@@ -50,6 +50,24 @@ const DIFFERS: Record<string, { because: string; status: number }> = {
 function difference(exchange: Exchange): { because: string; status: number } | undefined {
   return DIFFERS[exchange.note] ?? (exchange.request.includes('"not-a-uuid"') ? DIFFERS["not-a-uuid"] : undefined);
 }
+
+type HistoryEntry = { prompt: [number, string, unknown, { client_id?: string; create_time?: number }, string[]] };
+
+describe("the recorded history", () => {
+  const entries = recordedHistory();
+  const accepted = new Map(exchanges.filter((exchange) => exchange.status === 200).map((exchange) => [(JSON.parse(exchange.response) as { prompt_id: string }).prompt_id, exchange]));
+  const pairs = entries.flatMap((entry: HistoryEntry) => {
+    const exchange = accepted.get(entry.prompt[1]);
+    return exchange === undefined || exchange.request.includes('"partial_execution_targets"') || exchange.request.includes('"not-a-uuid"') ? [] : [{ id: entry.prompt[1], entry, exchange }];
+  });
+  test("has many of them", () => expect(pairs.length).toBeGreaterThan(10));
+  test.each(pairs)("$id is stored as ComfyUI stores it, with the same outputs to execute", ({ entry, exchange }) => {
+    const verdict = validatePrompt(parseJson(exchange.request), { catalog, seatFiles });
+    const [, , prompt, { create_time: _added, ...extraData }, outputs] = entry.prompt;
+    expect(verdict).toMatchObject({ ok: true, prompt, extraData });
+    expect(verdict.ok && [...verdict.outputsToExecute].sort()).toEqual([...outputs].sort());
+  });
+});
 
 describe("recorded POST /prompt", () => {
   test("all of them are here", () => {

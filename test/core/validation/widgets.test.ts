@@ -126,6 +126,8 @@ describe("[Q13] a model no GPU has", () => {
   });
 });
 
+const details = (flag: string): string | undefined => errorsOf(nodeInfo({ x: [[], { [flag]: true }] }), { x: "no" }, { seatFiles: seatWith() })[0]?.details;
+
 describe("[Q13] files of the seat", () => {
   const image = nodeInfo({ image: [["on-the-gpu.png"], { image_upload: true }] });
   const files = { seatFiles: seatWith("a.png", "sub/b.png", "output:c.png", "3d/cat.glb") };
@@ -136,7 +138,6 @@ describe("[Q13] files of the seat", () => {
     }
   });
   test("each kind by its name", () => {
-    const details = (flag: string): string | undefined => errorsOf(nodeInfo({ x: [[], { [flag]: true }] }), { x: "no" }, files)[0]?.details;
     expect(["audio_upload", "video_upload", "file_upload"].map(details)).toEqual(["x - Invalid audio file: no", "x - Invalid video file: no", "x - Invalid file: no"]);
   });
   test("3-D models are a plain list in ComfyUI, and here the seat's", () => {
