@@ -53,12 +53,17 @@ function difference(exchange: Exchange): { because: string; status: number } | u
 
 type HistoryEntry = { prompt: [number, string, unknown, { client_id?: string; create_time?: number }, string[]] };
 
+/** The recorder changed one object between three runs, so the first two requests show the third's file name prefix. */
+function wasChangedLater({ file, note }: Exchange): boolean {
+  return file === "run-cached.json" && !note.startsWith("third run");
+}
+
 describe("the recorded history", () => {
   const entries = recordedHistory();
   const accepted = new Map(exchanges.filter((exchange) => exchange.status === 200).map((exchange) => [(JSON.parse(exchange.response) as { prompt_id: string }).prompt_id, exchange]));
   const pairs = entries.flatMap((entry: HistoryEntry) => {
     const exchange = accepted.get(entry.prompt[1]);
-    return exchange === undefined || exchange.request.includes('"partial_execution_targets"') || exchange.request.includes('"not-a-uuid"') ? [] : [{ id: entry.prompt[1], entry, exchange }];
+    return exchange === undefined || exchange.request.includes('"not-a-uuid"') || wasChangedLater(exchange) ? [] : [{ id: entry.prompt[1], entry, exchange }];
   });
   test("has many of them", () => expect(pairs.length).toBeGreaterThan(10));
   test.each(pairs)("$id is stored as ComfyUI stores it, with the same outputs to execute", ({ entry, exchange }) => {
