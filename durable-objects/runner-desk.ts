@@ -3,6 +3,7 @@
 import { createHash, createHmac } from "node:crypto";
 import { canonicalJson } from "../gpu-adapter/canonical.ts";
 import { type ClaimAnswer, type ClaimRequest, CONTRACT_VERSION, type Dispatch, type JobDocument, type Work } from "../gpu-adapter/contract.ts";
+import { parseJson, stringifyJson } from "../gpu-adapter/json.ts";
 import { jobDocumentKey } from "../r2/keys.ts";
 import { fileUrl, signAttempt, signFile } from "../r2/signed.ts";
 import type { Answer, AttemptRef, Refusal } from "./contract.ts";
@@ -115,7 +116,7 @@ export class RunnerDesk {
     const pool = this.#poolOf(ref);
     if (!facts || !job || !pool) return { ok: false, reason: "gone", message: "The job is gone." };
     const expires = this.#engine.now() + pool.execLimit[job.kind] + URL_SLACK_MS;
-    const rest: Omit<JobDocument, "prompt" | "extra_data"> = {
+    const rest: Omit<JobDocument, "prompt_json" | "extra_data_json"> = {
       prompt_id: ref.job,
       outputs_to_execute: facts.outputs_to_execute,
       partial: facts.partial,
@@ -128,7 +129,7 @@ export class RunnerDesk {
     if (facts.prompt_key === null) {
       const texts = promptTexts(this.#sql, ref.job);
       if (!texts) return { ok: false, reason: "gone", message: "The job's prompt is gone." };
-      return { ok: true, document: { job: { prompt: JSON.parse(texts.run_prompt ?? texts.prompt) as Record<string, unknown>, extra_data: JSON.parse(texts.extra_data) as Record<string, unknown>, ...rest } } };
+      return { ok: true, document: { job: { prompt_json: texts.run_prompt ?? texts.prompt, extra_data_json: texts.extra_data, ...rest } } };
     }
     return await this.#largeDocument(ref, facts.prompt_key, rest, expires, baseUrl);
   }
@@ -136,9 +137,9 @@ export class RunnerDesk {
   async #largeDocument(ref: AttemptRef, promptKey: string, rest: object, expires: number, baseUrl: string): Promise<{ ok: true; document: { job_url: string } } | Refusal> {
     const object = await this.#env.FILES.get(promptKey);
     if (!object) return { ok: false, reason: "gone", message: "The job's prompt is gone from storage." };
-    const large = (await object.json()) as { prompt: unknown; extra_data: unknown; run_prompt?: unknown };
+    const large = parseJson(await object.text()) as { prompt: unknown; extra_data: unknown; run_prompt?: unknown };
     const key = jobDocumentKey(this.#workshop(), ref.job, ref.attempt);
-    await this.#env.FILES.put(key, JSON.stringify({ prompt: large.run_prompt ?? large.prompt, extra_data: large.extra_data, ...rest }), { httpMetadata: { contentType: "application/json" } });
+    await this.#env.FILES.put(key, JSON.stringify({ prompt_json: stringifyJson(large.run_prompt ?? large.prompt), extra_data_json: stringifyJson(large.extra_data), ...rest }), { httpMetadata: { contentType: "application/json" } });
     return { ok: true, document: { job_url: fileUrl(baseUrl, signFile(this.#env.SESSION_SECRET, { op: "get", key, exp: expires })) } };
   }
 }

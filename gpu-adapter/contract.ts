@@ -77,11 +77,12 @@ export const inputFile = z.object({
 });
 
 export const jobDocument = z.object({
-  /** API format, input names already content names. */
-  prompt: json,
+  /** JSON text of the graph in API format, input names already content names. A text, because seeds go to 2^64 − 1 and a parsed number does not. */
+  prompt_json: z.string(),
   /** The job's id, a UUID, passed to ComfyUI unchanged so that frames can go verbatim. */
   prompt_id: id,
-  extra_data: json,
+  /** JSON text of ComfyUI's `extra_data`. */
+  extra_data_json: z.string(),
   /** The outputs that passed validation; ComfyUI is asked for exactly these when it differs from all. */
   outputs_to_execute: z.array(z.string()),
   partial: z.boolean(),

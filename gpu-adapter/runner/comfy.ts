@@ -1,4 +1,5 @@
 // ComfyUI's public HTTP protocol, as much of it as a runner needs. Answers are parsed here; whoever calls sees plain values or a ComfyError.
+import { stringifyJson } from "../json.ts";
 import { z } from "zod";
 import type { FileName } from "../contract.ts";
 import { sleep } from "./log.ts";
@@ -68,7 +69,7 @@ export class Comfy {
   }
 
   async prompt(body: PromptBody): Promise<PromptAnswer> {
-    const answer = await this.#raw("/prompt", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal: AbortSignal.timeout(120_000) });
+    const answer = await this.#raw("/prompt", { method: "POST", headers: { "Content-Type": "application/json" }, body: stringifyJson(body), signal: AbortSignal.timeout(120_000) });
     const text = await answer.text();
     if (answer.ok) {
       const date = Date.parse(answer.headers.get("Date") ?? "");

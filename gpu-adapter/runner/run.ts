@@ -1,6 +1,7 @@
 // One prompt on ComfyUI, from POST /prompt to its history entry: follows its private socket, survives the loss of it, tells a dead ComfyUI from a quiet
 // one. Knows nothing of leases: the attempt around it does.
 import type { JobDocument } from "../contract.ts";
+import { parseJson } from "../json.ts";
 import type { Box } from "./box.ts";
 import { ComfyError, type HistoryEntry, type PromptBody } from "./comfy.ts";
 import { ComfySocket } from "./comfy-socket.ts";
@@ -18,11 +19,12 @@ const HISTORY_MS = 5_000;
 /** What ComfyUI is asked to run: tagged outputs [G19], and exactly the outputs that passed validation when those are not all. */
 export async function promptBody(box: Box, document: JobDocument, clientId: string): Promise<PromptBody> {
   const classes = await box.classes();
-  const prompt = tagOutputs(document.prompt, classes, document.seat_tag);
-  const all = outputNodes(document.prompt, classes);
+  const graph = parseJson(document.prompt_json) as Record<string, unknown>;
+  const prompt = tagOutputs(graph, classes, document.seat_tag);
+  const all = outputNodes(graph, classes);
   const wanted = document.outputs_to_execute;
   const narrowed = wanted.length > 0 && (document.partial || !all.every((id) => wanted.includes(id)));
-  return { prompt, prompt_id: document.prompt_id, client_id: clientId, extra_data: document.extra_data, ...(narrowed ? { partial_execution_targets: wanted } : {}) };
+  return { prompt, prompt_id: document.prompt_id, client_id: clientId, extra_data: parseJson(document.extra_data_json) as object, ...(narrowed ? { partial_execution_targets: wanted } : {}) };
 }
 
 export class Run {
