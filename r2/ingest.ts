@@ -130,7 +130,10 @@ function knownLength(request: Request, size: number): ReadableStream<Uint8Array>
   if (declared !== null && Number(declared) !== size) return null;
   if (request.body === null) return size === 0 ? new Uint8Array(0) : null;
   if (size === 0) return null;
-  return request.body.pipeThrough(new FixedLengthStream(size));
+  const { readable, writable } = new FixedLengthStream(size);
+  // A line that breaks or lies surfaces where the readable half is read; the writing half would only report it a second time, to nobody.
+  request.body.pipeTo(writable).catch(() => undefined);
+  return readable;
 }
 
 // Error codes of the R2 API (developers.cloudflare.com/r2/api/error-codes): checksum mismatch and a multipart upload that is gone.

@@ -18,27 +18,26 @@ export type ServeOptions = {
  * 206 and 416 for one range (several ranges are answered with the whole, RFC 9110 14.2), 304 and 412 for conditions.
  */
 export async function serveObject(bucket: R2Bucket, key: string, request: Request, options: ServeOptions): Promise<Response | null> {
-  const wantsRange = request.method === "GET" && request.headers.has("range");
-  if (request.method === "HEAD" || wantsRange) {
-    const head = await bucket.head(key);
-    if (head === null) return null;
-    const headers = describe(head, request, options);
-    const verdict = condition(head, request.headers);
-    if (verdict !== null) return new Response(null, { status: verdict, headers: withoutBody(headers) });
-    if (request.method === "HEAD") return new Response(null, { headers: { ...headers, "content-length": String(head.size) } });
-    return await serveRange(bucket, key, request, head, headers);
-  }
+  // Asked for first where the answer may have no body: bytes that are fetched and thrown away are paid for.
+  if (request.method === "HEAD" || CONDITIONAL.some((name) => request.headers.has(name))) return await serveKnown(bucket, key, request, options);
   const object = await bucket.get(key);
-  if (object === null) return null;
-  const headers = describe(object, request, options);
-  const verdict = condition(object, request.headers);
-  if (verdict === null) return new Response(object.body, { headers: { ...headers, "content-length": String(object.size) } });
-  await object.body.cancel();
-  return new Response(null, { status: verdict, headers: withoutBody(headers) });
+  return object === null ? null : new Response(object.body, { headers: { ...describe(object, request, options), "content-length": String(object.size) } });
 }
 
-async function serveRange(bucket: R2Bucket, key: string, request: Request, head: R2Object, headers: Record<string, string>): Promise<Response | null> {
-  const range = currentRange(request.headers, head) ? parseRange(request.headers.get("range") ?? "", head.size) : "whole";
+const CONDITIONAL = ["range", "if-none-match", "if-modified-since", "if-match", "if-unmodified-since"];
+
+async function serveKnown(bucket: R2Bucket, key: string, request: Request, options: ServeOptions): Promise<Response | null> {
+  const head = await bucket.head(key);
+  if (head === null) return null;
+  const headers = describe(head, request, options);
+  const verdict = condition(head, request.headers);
+  if (verdict !== null) return new Response(null, { status: verdict, headers: withoutBody(headers) });
+  if (request.method === "HEAD") return new Response(null, { headers: { ...headers, "content-length": String(head.size) } });
+  return await serveBytes(bucket, key, request, head, headers);
+}
+
+async function serveBytes(bucket: R2Bucket, key: string, request: Request, head: R2Object, headers: Record<string, string>): Promise<Response | null> {
+  const range = request.headers.has("range") && currentRange(request.headers, head) ? parseRange(request.headers.get("range") ?? "", head.size) : "whole";
   if (range === "unsatisfiable") return new Response(null, { status: 416, headers: { ...withoutBody(headers), "content-range": `bytes */${head.size}` } });
   // The same bytes the head spoke of, or the file was replaced in between: then the caller's 404 is the honest answer to a rare race.
   const object = await bucket.get(key, { onlyIf: { etagMatches: head.etag }, ...(range === "whole" ? {} : { range }) });

@@ -1,7 +1,6 @@
 // Who a machine at the runners' door is: a pool's token opens that pool, an attempt's token that attempt, in one workshop, and nothing else [G9].
 import type { Context } from "hono";
 import type { AttemptRef } from "../../durable-objects/contract.ts";
-import { createHash } from "node:crypto";
 import { verifyAttempt } from "../../r2/signed.ts";
 import type { EdgeEnv } from "../app.ts";
 import { runnerError } from "../errors.ts";
@@ -11,7 +10,7 @@ import { may } from "./may.ts";
 import { bearer, readPoolToken } from "./tokens.ts";
 
 export type PoolCaller = { workshop: string; pool: string; door: WorkshopDoor };
-export type AttemptCaller = { workshop: string; ref: AttemptRef; door: WorkshopDoor; /** hex SHA-256 of the token, what the object keeps of it */ tokenHash: string };
+export type AttemptCaller = { workshop: string; ref: AttemptRef; door: WorkshopDoor };
 
 type RunnerContext = Context<EdgeEnv>;
 
@@ -33,10 +32,10 @@ export async function asAttempt(c: RunnerContext, serve: (caller: AttemptCaller)
   const ref: AttemptRef = { job: c.req.param("job") ?? "", attempt: Number(c.req.param("attempt")) };
   const token = bearer(c.req.raw);
   const verdict = token === null ? null : verifyAttempt(c.env.SESSION_SECRET, token, Date.now());
-  if (token === null || verdict === null || !verdict.ok) return notSignedIn("the token of its dispatch");
+  if (verdict === null || !verdict.ok) return notSignedIn("the token of its dispatch");
   const { claims } = verdict;
   if (claims.workshop !== workshop || claims.job !== ref.job || claims.attempt !== ref.attempt || !may("attempt", "attempt.serve")) return runnerError(403, "forbidden", "This token is for another attempt.");
-  return await serve({ workshop, ref, door: openWorkshop(c.env, workshop), tokenHash: createHash("sha256").update(token).digest("hex") });
+  return await serve({ workshop, ref, door: openWorkshop(c.env, workshop) });
 }
 
 function notSignedIn(what: string): Response {

@@ -25,7 +25,7 @@ async function serve(request: Request, env: Env, at: { workshop: string; seat: s
   const door = openWorkshop(env, at.workshop);
   if (at.path === "/ws" || at.path === "/api/ws") {
     if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") return new Response("This address takes a WebSocket.", { status: 400, headers: { "content-type": "text/plain; charset=utf-8" } });
-    return await door.fetch(socketRequest(request, { kind: "seat", seat: at.seat, client: (new URL(request.url).searchParams.get("clientId") ?? "").slice(0, 200) }));
+    return await door.fetch(socketRequest(request, { kind: "seat", seat: at.seat, client: (new URL(request.url).searchParams.get("clientId") ?? "").slice(0, 200).toWellFormed() }));
   }
   const answer = await serveSeat(request, at.path, { workshop: at.workshop, seat: at.seat, role: at.role, rpc: door, files: env.FILES, assets: env.ASSETS, waitUntil });
   return answer ?? (await serveFrontend(request, env, at.path));
@@ -37,7 +37,8 @@ export function socketRequest(request: Request, who: { kind: SocketKind } & Part
   for (const [name, value] of request.headers) if (name === "upgrade" || name === "connection" || name.startsWith("sec-websocket-")) headers.set(name, value);
   for (const [key, header] of Object.entries(SOCKET_HEADERS)) {
     const value = who[key as keyof typeof SOCKET_HEADERS];
-    if (value !== undefined) headers.set(header, /^[\x21-\x7e]*$/.test(value) ? value : encodeURIComponent(value));
+    // The client id is the only one a client chose, and may be any text; the rest are names and addresses of ours.
+    if (value !== undefined) headers.set(header, key === "client" ? encodeURIComponent(value) : value);
   }
   return new Request("https://workshop/socket", { headers });
 }
