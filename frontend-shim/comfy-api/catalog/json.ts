@@ -2,8 +2,33 @@
 import * as json from "../../../gpu-adapter/json.ts";
 import type { Json } from "./types.ts";
 
-/** As `gpu-adapter/json.ts`, typed: integers beyond 2^53 are bigint. Throws SyntaxError on anything that is not JSON. */
+/** Levels of nesting; Python's own parser gives up at about a thousand, and everything that walks a value relies on there being an end. */
+const MAX_DEPTH = 900;
+const MARK = { quote: 0x22, backslash: 0x5c, openList: 0x5b, closeList: 0x5d, openObject: 0x7b, closeObject: 0x7d } as const;
+
+function isTooDeep(text: string): boolean {
+  let depth = 0;
+  let quoted = false;
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    if (quoted) {
+      if (code === MARK.backslash) index += 1;
+      else if (code === MARK.quote) quoted = false;
+    } else if (code === MARK.quote) quoted = true;
+    else if (code === MARK.openList || code === MARK.openObject) {
+      depth += 1;
+      if (depth > MAX_DEPTH) return true;
+    } else if (code === MARK.closeList || code === MARK.closeObject) depth -= 1;
+  }
+  return false;
+}
+
+/**
+ * As `gpu-adapter/json.ts`, typed: integers beyond 2^53 are bigint. Throws SyntaxError on anything that is not JSON, or nested more
+ * than 900 levels deep.
+ */
 export function parseJson(text: string): Json {
+  if (isTooDeep(text)) throw new SyntaxError(`JSON nested more than ${MAX_DEPTH} levels deep`);
   return json.parseJson(text) as Json;
 }
 

@@ -8,6 +8,8 @@ import { objectInfoText, recordedCatalog, seatWith } from "../validation/recorde
 
 const recorded = recordedCatalog();
 
+const nested = (levels: number): string => "[".repeat(levels) + "]".repeat(levels);
+
 describe("JSON", () => {
   test("long integers survive, everything else is as JSON.parse has it", () => {
     const text = '{"seed":18446744073709551615,"n":-9223372036854775808,"f":1e300,"s":"18446744073709551615","small":9007199254740991,"list":[0.1,null,true]}';
@@ -17,6 +19,12 @@ describe("JSON", () => {
       expect(stringifyJson(parseJson(JSON.stringify(value)))).toBe(JSON.stringify(value));
     }));
     expect(() => parseJson("not json")).toThrow(SyntaxError);
+  });
+  test("nested beyond what Python takes is refused, brackets in texts are not nesting", () => {
+    expect(() => parseJson(nested(901))).toThrow(SyntaxError);
+    expect(() => parseJson(`{"a":${nested(900)}}`)).toThrow(SyntaxError);
+    expect(stringifyJson(parseJson(nested(900)))).toBe(nested(900));
+    expect(parseJson(JSON.stringify({ text: `\\"${"[{".repeat(2000)}` }))).toEqual({ text: `\\"${"[{".repeat(2000)}` });
   });
   test("the raw members of an object are exactly its text", () => {
     expect([...rawMembers(objectInfoText).keys()]).toEqual(Object.keys(JSON.parse(objectInfoText)));
