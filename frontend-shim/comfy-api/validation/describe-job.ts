@@ -5,14 +5,14 @@ import { isModelName, type NodeShape, nodeShape } from "../catalog/node-shapes.t
 import type { Catalog, Json } from "../catalog/types.ts";
 import type { JobDescription, OutputKind, Prompt, PromptNode } from "./types.ts";
 
-/** Names under which nodes take each factor of the work [Q70]; video nodes call their frames `length`. */
-const FACTORS: readonly ReadonlySet<string>[] = [
-  new Set(["width"]),
-  new Set(["height"]),
-  new Set(["frames", "length", "num_frames", "frame_count", "video_frames", "frames_number"]),
-  new Set(["batch", "batch_size"]),
-  new Set(["steps"]),
-];
+/** The factors of the work, under the names nodes give them [Q70]; video nodes call their frames `length`. */
+const FACTOR_OF: ReadonlyMap<string, number> = new Map([
+  ["width", 0],
+  ["height", 1],
+  ["frames", 2], ["length", 2], ["num_frames", 2], ["frame_count", 2], ["video_frames", 2], ["frames_number", 2],
+  ["batch", 3], ["batch_size", 3],
+  ["steps", 4],
+]);
 
 /** `outputs` and every node they need, in the prompt's order; all nodes when `outputs` is not given. */
 export function neededNodes(prompt: Prompt, outputs: readonly string[] | undefined): [string, PromptNode][] {
@@ -44,17 +44,15 @@ function modelsOf(node: PromptNode, shape: NodeShape | undefined, catalog: Catal
 }
 
 function workBits(nodes: readonly [string, PromptNode][]): number {
-  let product = 1n;
-  for (const names of FACTORS) {
-    let largest = 1;
-    for (const [, node] of nodes) {
-      for (const [name, value] of Object.entries(node.inputs)) {
-        if (names.has(name) && typeof value === "number" && Number.isSafeInteger(Math.floor(value))) largest = Math.max(largest, Math.floor(value));
-      }
+  const largest = [1, 1, 1, 1, 1];
+  for (const [, node] of nodes) {
+    for (const [name, value] of Object.entries(node.inputs)) {
+      const factor = FACTOR_OF.get(name);
+      if (factor === undefined || typeof value !== "number" || !Number.isSafeInteger(Math.floor(value))) continue;
+      largest[factor] = Math.max(largest[factor] ?? 1, Math.floor(value));
     }
-    product *= BigInt(largest);
   }
-  return product.toString(2).length;
+  return largest.reduce((product, factor) => product * BigInt(factor), 1n).toString(2).length;
 }
 
 const VIDEO_CLASS = /video|webm|animated|\bgif\b|mp4/i;
