@@ -105,7 +105,8 @@ export interface WorkshopRpc {
   // a seat's prompts
   submit(submit: Submit): Promise<Answer<Submitted>>;
   queueRemaining(seat: string): Promise<number>;
-  queue(seat: string, ifNoneMatch: string | null): Promise<Validated>;
+  /** Not `queue`: the runtime keeps that name for queue consumers, and no RPC reaches a method of it. */
+  queueBody(seat: string, ifNoneMatch: string | null): Promise<Validated>;
   history(seat: string, query: { max_items: number | null; offset: number | null }, ifNoneMatch: string | null): Promise<Validated>;
   historyEntry(seat: string, job: string): Promise<string>;
   deleteHistory(seat: string, jobs: string[] | "all"): Promise<void>;

@@ -194,7 +194,7 @@ export class Workshop extends DurableObject<Env> {
     return this.#remaining(seat);
   }
 
-  queue(seat: string, ifNoneMatch: string | null): door.Validated {
+  queueBody(seat: string, ifNoneMatch: string | null): door.Validated {
     return this.#validated(seat, "queue", "", ifNoneMatch, () => queueBody(this.#sql, seat));
   }
 

@@ -14,7 +14,7 @@ export class MultipartError extends Error {
 
 /** Bytes of a part's header lines; file names are the only long thing in them. */
 const MAX_HEADER_BYTES = 16 * 1024;
-const CRLF = [13, 10];
+const CRLF = Uint8Array.of(13, 10);
 const encoder = new TextEncoder();
 
 /** The boundary of a content type, null when it is no form. */
@@ -34,17 +34,17 @@ export async function* readParts(body: ReadableStream<Uint8Array>, boundary: str
     await drain(source, delimiter);
     while (await opensPart(source)) {
       const part = readHeaders(await headerBytes(source));
-      let ended = false;
+      let finished = false;
       const stream = new ReadableStream<Uint8Array>({
         async pull(controller) {
           const chunk = await source.until(delimiter);
           if (chunk !== null) return controller.enqueue(chunk);
-          ended = true;
+          finished = true;
           controller.close();
         },
       }, { highWaterMark: 0 });
       if (part !== null) yield { ...part, body: stream };
-      if (!ended) await drain(source, delimiter);
+      if (!finished) await drain(source, delimiter);
     }
   } finally {
     await source.cancel();
@@ -57,35 +57,39 @@ async function drain(source: ByteSource, delimiter: Uint8Array): Promise<void> {
 
 /** After a delimiter: `--` ends the form, anything up to the end of the line is padding. */
 async function opensPart(source: ByteSource): Promise<boolean> {
-  const line = await collect(source, Uint8Array.from(CRLF), true);
-  return line !== null && !(line[0] === 45 && line[1] === 45);
+  const line = await collect(source, CRLF, true);
+  if (line[0] === 45 && line[1] === 45) return false;
+  if (source.ended && line.byteLength === 0) throw new MultipartError("malformed");
+  return true;
 }
 
 async function headerBytes(source: ByteSource): Promise<Uint8Array> {
   // A part without headers starts with the empty line at once.
   source.prepend(CRLF);
-  const bytes = await collect(source, encoder.encode("\r\n\r\n"), false);
-  if (bytes === null) throw new MultipartError("malformed");
-  return bytes;
+  return await collect(source, encoder.encode("\r\n\r\n"), false);
 }
 
-/** Everything before `end`, of limited length; null when the body ends first and `mayEnd`. */
-async function collect(source: ByteSource, end: Uint8Array, mayEnd: boolean): Promise<Uint8Array | null> {
-  let bytes = new Uint8Array(0);
+/** Everything before `end`, of limited length; when the body ends without it, what there is (`mayEnd`) or an error. */
+async function collect(source: ByteSource, end: Uint8Array, mayEnd: boolean): Promise<Uint8Array> {
+  let bytes: Uint8Array = new Uint8Array(0);
   try {
     for (let chunk = await source.until(end); chunk !== null; chunk = await source.until(end)) {
-      const longer = new Uint8Array(bytes.byteLength + chunk.byteLength);
-      longer.set(bytes);
-      longer.set(chunk, bytes.byteLength);
-      bytes = longer;
+      bytes = joined(bytes, chunk);
       if (bytes.byteLength > MAX_HEADER_BYTES) throw new MultipartError("malformed");
     }
     return bytes;
   } catch (error) {
     // The closing `--` of many clients has no line end after it.
-    if (mayEnd && error instanceof MultipartError && error.fault === "malformed") return bytes.byteLength === 0 ? (source.rest() ?? null) : bytes;
+    if (mayEnd && source.ended) return joined(bytes, source.rest());
     throw error;
   }
+}
+
+function joined(first: Uint8Array, second: Uint8Array): Uint8Array {
+  const both = new Uint8Array(first.byteLength + second.byteLength);
+  both.set(first);
+  both.set(second, first.byteLength);
+  return both;
 }
 
 /** Name and file name of `Content-Disposition`; null for a part that is no form field. */
@@ -118,20 +122,17 @@ function extended(header: string): string | null {
 class ByteSource {
   readonly #reader: ReadableStreamDefaultReader<Uint8Array>;
   readonly #max: number;
-  #buffer = new Uint8Array(0);
+  #buffer: Uint8Array = new Uint8Array(0);
   #read = 0;
-  #ended = false;
+  ended = false;
 
   constructor(body: ReadableStream<Uint8Array>, max: number) {
     this.#reader = body.getReader();
     this.#max = max;
   }
 
-  prepend(bytes: readonly number[]): void {
-    const joined = new Uint8Array(bytes.length + this.#buffer.byteLength);
-    joined.set(bytes);
-    joined.set(this.#buffer, bytes.length);
-    this.#buffer = joined;
+  prepend(bytes: Uint8Array): void {
+    this.#buffer = joined(bytes, this.#buffer);
   }
 
   /** The next bytes before `mark`; null once the mark is reached, which is then taken away. Throws when the body ends without it. */
@@ -149,14 +150,14 @@ class ByteSource {
         this.#buffer = this.#buffer.subarray(safe);
         return chunk;
       }
-      if (this.#ended) throw new MultipartError("malformed");
+      if (this.ended) throw new MultipartError("malformed");
       await this.#more();
     }
   }
 
-  /** What is left when the body has ended. */
-  rest(): Uint8Array | null {
-    return this.#buffer.byteLength > 0 ? this.#buffer : null;
+  /** What has been read and not given out. */
+  rest(): Uint8Array {
+    return this.#buffer;
   }
 
   async cancel(): Promise<void> {
@@ -166,15 +167,12 @@ class ByteSource {
   async #more(): Promise<void> {
     const { value, done } = await this.#reader.read();
     if (done) {
-      this.#ended = true;
+      this.ended = true;
       return;
     }
     this.#read += value.byteLength;
     if (this.#read > this.#max) throw new MultipartError("too_large");
-    const joined = new Uint8Array(this.#buffer.byteLength + value.byteLength);
-    joined.set(this.#buffer);
-    joined.set(value, this.#buffer.byteLength);
-    this.#buffer = joined;
+    this.#buffer = joined(this.#buffer, value);
   }
 }
 

@@ -7,7 +7,7 @@ export const queueRoutes = seatRouter();
 
 queueRoutes.on("GET", both("/queue"), async (c) => {
   const { rpc, seat } = c.env.seat;
-  const answer = await rpc.queue(seat, ifNoneMatch(c));
+  const answer = await rpc.queueBody(seat, ifNoneMatch(c));
   return validated(answer.body, answer.etag);
 });
 

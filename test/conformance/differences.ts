@@ -26,6 +26,8 @@ export const DIFFERENCES: Difference[] = [
   { id: "D11", matches: (exchange) => exchange.file === "validation-errors" && (exchange.note === "body is not JSON" || exchange.note === "prompt is null"), instead: { status: 400, type: "application/json" } },
   { id: "D12", matches: at("http-misc", "GET", "/api/"), instead: { status: 404, body: "" } },
   { id: "D13", matches: at("http-misc", "GET", /^\/(?:api\/)?experiment\/models$|^\/internal\/folder_paths$/), instead: { status: 200, type: "application/json" } },
+  { id: "D14", matches: (exchange) => exchange.file === "http-userdata" && exchange.note === "read", instead: { status: 200, body: { a: 4 }, type: "application/json" } },
+  { id: "D15", matches: (exchange) => exchange.file === "http-userdata" && exchange.note === "delete a folder", instead: { status: 404, body: "" } },
 ];
 
 export function differenceOf(exchange: Exchange): Difference | undefined {

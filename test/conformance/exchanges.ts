@@ -68,7 +68,7 @@ function headersOf(headers: Record<string, string>, status: number): Omit<Essenc
   const type = status === 304 || headers["content-length"] === "0" ? null : (headers["content-type"] ?? null);
   return {
     type: type === null ? null : (type.split(";")[0] ?? null),
-    disposition: headers["content-disposition"]?.replace(/^attachment; /, "").replace(/; filename\*=.*$/, "") ?? null,
+    disposition: status === 304 ? null : (headers["content-disposition"]?.replace(/^attachment; /, "").replace(/; filename\*=.*$/, "") ?? null),
     range: headers["content-range"]?.replace(/\/\d+$/, "/N") ?? null,
     allow: headers["allow"] ?? null,
   };
@@ -87,9 +87,10 @@ function withoutTimes(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([key, member]) => [key, (key === "modified" || key === "created") && typeof member === "number" ? (member < 1e11 ? "seconds" : "milliseconds") : withoutTimes(member)]));
 }
 
-/** PNG: signature and header chunk; JPEG: its marker; WebP: its two words. */
+/** PNG and JPEG by their first bytes, WebP by its two words. */
 function reduceHead(hex: string, rule: BodyRule): string {
   if (rule !== "format") return hex;
+  if (hex.startsWith("89504e47")) return "png";
   if (hex.startsWith("ffd8ff")) return "jpeg";
   return hex.startsWith("52494646") && hex.slice(16, 24) === "57454250" ? "webp" : hex;
 }
