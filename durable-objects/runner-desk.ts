@@ -10,7 +10,7 @@ import type { Answer, AttemptRef, Refusal } from "./contract.ts";
 import type { Engine } from "./engine.ts";
 import { type JobFacts, jobFacts, promptTexts } from "./job-store.ts";
 import { attemptKey } from "./queue-store.ts";
-import type { Attempt, Effect, Pool } from "./queue/index.ts";
+import type { Attempt, Effect, Known, Pool } from "./queue/index.ts";
 import { refused } from "./refusals.ts";
 import type { RunRelay } from "./run-relay.ts";
 import { integer, type Sql, text, textOrNull } from "./sql.ts";
@@ -152,10 +152,10 @@ export function dispatchKey(secret: string, workshop: string, pool: string): str
 }
 
 /** What the queue must know of a job that has ended, when it is asked about it. */
-export function knownEnd(sql: Sql, job: string): { id: string; seat: string; state: "succeeded" | "failed" | "cancelled"; reason: null; key: string | null; hash: string | null; lease: string | null; digest: string | null } | undefined {
-  const row = sql.all("SELECT seat, state, idempotency_key, body_hash, result_hash, end_lease FROM jobs WHERE job = ? AND ended IS NOT NULL", job)[0];
+export function knownEnd(sql: Sql, job: string): Known | undefined {
+  const row = sql.all("SELECT seat, seq, state, idempotency_key, body_hash, result_hash, end_lease FROM jobs WHERE job = ? AND ended IS NOT NULL", job)[0];
   if (!row) return undefined;
-  return { id: job, seat: text(row, "seat"), state: text(row, "state") as "succeeded", reason: null, key: textOrNull(row, "idempotency_key"), hash: text(row, "body_hash"), lease: textOrNull(row, "end_lease"), digest: textOrNull(row, "result_hash") };
+  return { id: job, seat: text(row, "seat"), seq: integer(row, "seq"), state: text(row, "state") as "succeeded", reason: null, key: textOrNull(row, "idempotency_key"), hash: text(row, "body_hash"), lease: textOrNull(row, "end_lease"), digest: textOrNull(row, "result_hash") };
 }
 
 export function resultDigest(parts: unknown): string {

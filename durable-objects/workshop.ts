@@ -10,7 +10,7 @@ import { type Delivered, JobKeeper } from "./job-keeper.ts";
 import { endedCount, forgetHistory, historyBody, historyEntryBody, insertJob, jobDetail, jobPage, knownJob, queueBody } from "./job-store.ts";
 import { migrate } from "./migrations.ts";
 import { poolConfig } from "./pool-setup.ts";
-import { type Command, type CommandType, type Decision, type Effect, effectsDue, nextWake, retryAfterSeconds } from "./queue/index.ts";
+import { type Command, type CommandType, type Decision, type Effect, effectsDue, forecast, nextWake, retryAfterSeconds } from "./queue/index.ts";
 import { refused } from "./refusals.ts";
 import { RunRelay } from "./run-relay.ts";
 import { RunnerDesk, knownEnd } from "./runner-desk.ts";
@@ -33,6 +33,7 @@ export class Workshop extends DurableObject<Env> {
   readonly #runners: RunnerHall;
   readonly #seats: SeatHall;
   #armed: number | null = null;
+  #forecasted: { at: number; jobs: ReturnType<typeof forecast> } = { at: 0, jobs: new Map() };
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
@@ -51,7 +52,7 @@ export class Workshop extends DurableObject<Env> {
     this.#runners = new RunnerHall({ sockets: this.#sockets, engine: this.#engine, desk: this.#desk, protocol: this.#protocol, run, poolSetup: (pool) => this.#poolSetup(pool) });
     this.#seats = new SeatHall({ sql: this.#sql, sockets: this.#sockets, relay: this.#relay, remaining, now });
     // What was committed before a restart may never have been sent; each of these may safely be done again.
-    for (const effect of effectsDue(this.#engine.state, now())) this.#effect(effect);
+    for (const effect of effectsDue(this.#engine.state)) this.#effect(effect);
     this.#arm();
   }
 
@@ -186,7 +187,7 @@ export class Workshop extends DurableObject<Env> {
     const decision = this.#run<"submit">(submitCommand(submit, identity.role === "instructor", key, end), (made) => {
       if (made.ok && !made.result.repeated) insertJob(this.#sql, { submit, seq: made.result.seq, number: submit.front ? -made.result.seq : made.result.seq, state: "waiting", now });
     });
-    if (!decision.ok) return refused(decision, decision.reason === "seat_queue_full" || decision.reason === "queue_full" ? retryAfterSeconds(this.#engine.state, submit.seat, now) : undefined);
+    if (!decision.ok) return refused(decision, decision.reason === "seat_queue_full" || decision.reason === "queue_full" ? retryAfterSeconds(this.#forecast(now), this.#engine.state, submit.seat, now) : undefined);
     return { ok: true, job: decision.result.job, number: decision.result.repeated && known ? known.number : submit.front ? -decision.result.seq : decision.result.seq, repeated: decision.result.repeated };
   }
 
@@ -347,6 +348,12 @@ export class Workshop extends DurableObject<Env> {
   override webSocketError(socket: WebSocket): void {
     const at = this.#sockets.read(socket);
     if (at.kind === "runner") this.#runners.count(at.pool, socket);
+  }
+
+  /** Places and times of waiting jobs, run forward at most once a second [Q76]. */
+  #forecast(now: number): ReturnType<typeof forecast> {
+    if (now - this.#forecasted.at >= 1000) this.#forecasted = { at: now, jobs: forecast(this.#engine.state, now) };
+    return this.#forecasted.jobs;
   }
 
   // ---- small things ------------------------------------------------------------------------------------------------------------------
