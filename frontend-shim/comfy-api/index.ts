@@ -2,7 +2,7 @@
 // Invariant: the seat is the caller's word; no header, query or body of the request can name another.
 import { seatRouter } from "./context.ts";
 import type { SeatContext } from "./context.ts";
-import { methodNotAllowed, notFound } from "./answers.ts";
+import { done, methodNotAllowed, notFound } from "./answers.ts";
 import { currentCatalog } from "./catalog-source.ts";
 import { extensionRoutes, serveExtension } from "./extensions.ts";
 import { historyRoutes } from "./history.ts";
@@ -46,7 +46,7 @@ export async function serveSeat(request: Request, path: string, seat: SeatContex
   const answer = await app.fetch(request, { path, seat });
   if (answer.status !== UNKNOWN) return answer;
   const allowed = await allowedMethods(path);
-  if (request.method === "OPTIONS") return new Response(null, { headers: { allow: (allowed.length > 0 ? allowed : ["GET", "HEAD"]).join(",") } });
+  if (request.method === "OPTIONS") return done();
   // As in ComfyUI, whose static handler takes GET of anything: an unknown path is 405 to every other method, a known one is 404 to GET.
   if (request.method !== "GET" && request.method !== "HEAD") return methodNotAllowed((allowed.length > 0 ? allowed : ["GET", "HEAD"]).join(","));
   if (path.startsWith("/api/") || path === "/api" || path.startsWith("/internal/") || allowed.length > 0) return notFound();

@@ -13,7 +13,7 @@ const at = (file: string, method: string, path: string | RegExp) => (exchange: E
   exchange.file === file && exchange.method === method && (typeof path === "string" ? exchange.path === path : path.test(exchange.path));
 
 export const DIFFERENCES: Difference[] = [
-  { id: "D1", matches: (exchange) => exchange.method === "GET" && exchange.path === "/api/userdata/user.css", instead: { status: 200, body: "", type: "text/css" } },
+  { id: "D1", matches: (exchange) => exchange.method === "GET" && exchange.path === "/api/userdata/user.css", instead: { status: 200, body: "" } },
   { id: "D2", matches: at("http-userdata", "POST", /\/move\/\.\.%2F/), instead: { status: 403, body: "" } },
   { id: "D3", matches: at("http-settings-users", "POST", "/api/users"), instead: { status: 400, type: "application/json" } },
   { id: "D4", matches: at("http-misc", "GET", /^\/api\/view_metadata\/checkpoints\?filename=sd15-fake/), instead: { status: 404, body: "" } },
