@@ -49,7 +49,8 @@ workshop.post("/:workshop/login", async (c) => {
   const seat = (form.seat ?? form.username ?? "").trim().toLowerCase();
   const now = Date.now();
   const checked = isWorkshopName(first) ? await checkPassword(c.req.raw, c.env, first, seat, form.password ?? "", now) : { kind: "wrong" as const };
-  log("login", { workshop: first, seat, outcome: checked.kind });
+  // A name that opened nothing may be a password typed into the wrong field: it is not logged.
+  log("login", { workshop: first, seat: checked.kind === "right" ? seat : undefined, outcome: checked.kind });
   if (checked.kind === "wait") return loginFault(form, first, seat, 429, `Too many wrong passwords. Wait ${checked.seconds} seconds and try again.`, { "retry-after": String(checked.seconds) });
   if (checked.kind === "wrong") return loginFault(form, first, seat, 401, "Seat and password do not fit together. Look at your card again; the password has 26 small letters and digits.");
   const { role, version } = checked.identity;
@@ -106,8 +107,9 @@ type Form = { json: boolean; seat?: string; username?: string; password?: string
 
 async function readForm(request: Request): Promise<Form | null> {
   const type = request.headers.get("content-type") ?? "";
-  const text = Number(request.headers.get("content-length") ?? 0) > MAX_FORM ? null : await request.text();
-  if (text === null || text.length > MAX_FORM) return null;
+  const bytes = Number(request.headers.get("content-length") ?? 0) > MAX_FORM ? null : await request.arrayBuffer();
+  if (bytes === null || bytes.byteLength > MAX_FORM) return null;
+  const text = new TextDecoder().decode(bytes);
   if (!type.includes("json")) return { json: false, ...fields(Object.fromEntries(new URLSearchParams(text))) };
   try {
     return { json: true, ...fields(JSON.parse(text) as unknown) };
