@@ -4,7 +4,7 @@
 import type { JobId, Kind, Mode, Params, Phase, PoolConfig, PoolId, Reason, RunnerId, SeatId, Switch, Terminal } from "./types.ts";
 
 /** A job the store knows to have ended: state holds live jobs only, so the shell looks the id up and passes what it found. */
-export type Known = Pick<Terminal, "id" | "seat" | "state" | "reason" | "key" | "hash" | "lease" | "digest">;
+export type Known = Pick<Terminal, "id" | "seat" | "seq" | "state" | "reason" | "key" | "hash" | "lease" | "digest">;
 
 export interface Submit {
   type: "submit";

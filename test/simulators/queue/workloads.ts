@@ -1,0 +1,68 @@
+// Workloads anybody can rebuild: the burst after the demo (A), twenty always-backlogged seats (C), and traces from CSV.
+
+import type { IdealJob } from "./ideal.ts";
+
+/** x ← (1 664 525 x + 1 013 904 223) mod 2³²; U[low, high) = low + ⌊x (high − low) / 2³²⌋. */
+export function draws(seed: number): (low: number, high: number) => number {
+  let x = seed;
+  return (low, high) => {
+    x = (Math.imul(x, 1_664_525) + 1_013_904_223) >>> 0;
+    return low + Math.floor((x * (high - low)) / 2 ** 32);
+  };
+}
+
+/** Jobs get their ids in order of creation, and enter in order of (arrival, id). */
+function entered(jobs: IdealJob[]): IdealJob[] {
+  return jobs.map((job, index) => ({ job, index })).sort((a, b) => a.job.at - b.job.at || a.index - b.index).map(({ job }) => job);
+}
+
+/** Workload A: 117 jobs, 6 242 635 ms. */
+export function burst(): IdealJob[] {
+  const draw = draws(1);
+  const jobs: IdealJob[] = [];
+  const add = (seat: number, at: number, kind: "image" | "video", ms: number) => {
+    jobs.push({ id: String(jobs.length), seat: `s${seat}`, at, ms, signature: kind, submit: { kind } });
+  };
+  for (let k = 0; k < 40; k++) add(0, 0, "image", draw(6000, 12_000));
+  for (let k = 0; k < 6; k++) add(0, 500, "video", draw(200_000, 300_000));
+  for (let seat = 1; seat <= 14; seat++) {
+    const t = draw(1000, 60_000);
+    for (let k = 0; k < 4; k++) add(seat, t + 3000 * k, "image", draw(6000, 12_000));
+  }
+  for (let seat = 15; seat <= 19; seat++) {
+    const t = draw(1000, 60_000);
+    for (let k = 0; k < 3; k++) add(seat, t + 5000 * k, "video", draw(180_000, 320_000));
+  }
+  return entered(jobs);
+}
+
+/** Workload C: 4159 jobs, 73 130 923 ms; seats 0…9 images, 10…19 videos, an hour of work each. */
+export function backlog(): IdealJob[] {
+  const draw = draws(5);
+  const jobs: IdealJob[] = [];
+  for (let seat = 0; seat < 20; seat++) {
+    const kind = seat < 10 ? "image" : "video";
+    for (let sum = 0; sum < 3_600_000; ) {
+      const ms = kind === "image" ? draw(6000, 12_000) : draw(180_000, 300_000);
+      jobs.push({ id: String(jobs.length), seat: `s${seat}`, at: seat, ms, signature: kind, submit: { kind } });
+      sum += ms;
+    }
+  }
+  return entered(jobs);
+}
+
+/** CSV `arrival_s,user,duration_s,model`, with or without a heading. */
+export function fromCsv(text: string): IdealJob[] {
+  const jobs: IdealJob[] = [];
+  text.split(/\r?\n/).forEach((line, index) => {
+    const [arrival, user, duration, model] = line.split(",").map((field) => field.trim());
+    if (line.trim() === "" || (index === 0 && Number.isNaN(Number(arrival)))) return;
+    const at = Math.round(Number(arrival) * 1000);
+    const ms = Math.round(Number(duration) * 1000);
+    if (!Number.isFinite(at) || !Number.isFinite(ms) || user === undefined || user === "" || model === undefined) {
+      throw new Error(`line ${index + 1} is not "arrival_s,user,duration_s,model": ${line}`);
+    }
+    jobs.push({ id: String(jobs.length), seat: user, at, ms, signature: model });
+  });
+  return entered(jobs);
+}
