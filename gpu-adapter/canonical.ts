@@ -2,6 +2,8 @@
 
 /** JSON with object keys sorted by code unit at every depth, members that are `undefined` left out, no white space. */
 export function canonicalJson(value: unknown): string {
+  // Integers beyond 2^53 come as bigint (json.ts).
+  if (typeof value === "bigint") return value.toString();
   if (value === null || typeof value !== "object") return JSON.stringify(value) ?? "null";
   if (Array.isArray(value)) return `[${value.map((inner) => canonicalJson(inner)).join(",")}]`;
   const members = Object.entries(value)

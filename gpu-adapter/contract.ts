@@ -187,6 +187,32 @@ export const result = z.object({
 export type RunResult = z.infer<typeof result>;
 export const resultAnswer = z.object({ status: z.enum(["accepted", "already"]) });
 
+/** What `POST /v1/jobs` of a runner answers when it held the request to the end: the provider stores it, and the poller may submit `result` when the runner's own POST never came and its `hmac` holds [G25]. */
+export const heldAnswer = z.object({
+  v: z.literal(CONTRACT_VERSION),
+  job_id: id,
+  attempt: z.int().min(1),
+  dispatch_id: id,
+  outcome: z.enum(["succeeded", "failed", "cancelled", "skipped"]),
+  /** Absent when nothing ran: `reason` says why. */
+  result: result.optional(),
+  reason: text.optional(),
+});
+export type HeldAnswer = z.infer<typeof heldAnswer>;
+
+/** `GET /health` of a runner [G30]; with 503 unless `ok` or `busy`. */
+export const runnerHealth = z.object({
+  status: z.enum(["starting", "ok", "busy", "draining"]),
+  /** While starting: the last stage reached. */
+  stage: z.enum(["process", "comfyui", "inventory", "ready"]),
+  missing: z.array(z.string()),
+  uptime_s: z.number(),
+  jobs_done: z.int(),
+  catalog_digest: z.string().optional(),
+  runner: runnerInfo,
+});
+export type RunnerHealth = z.infer<typeof runnerHealth>;
+
 // ---- pull mode [G] 6.12 ---------------------------------------------------------------------------------------------------------
 /** What a pulling runner gets: the dispatch, already claimed for it. */
 export const work = z.object({ dispatch, claim: claimAnswer });

@@ -5,44 +5,35 @@ import type { Dispatch, ErrorCode, JobDocument, JobError, RunResult } from "../c
 import { resultHmac } from "../canonical.ts";
 import type { Box } from "./box.ts";
 import type { EventChannel } from "./channel.ts";
-import { ComfyError, type HistoryEntry, type PromptBody } from "./comfy.ts";
-import { ExpiredUrl, InputFailure, type InputFile } from "./inputs.ts";
-import { type Log, words } from "./log.ts";
-import { withoutFullPaths } from "./output-files.ts";
-import { type AttemptRoutes, Refused, Unanswered } from "./platform.ts";
+import { ComfyError, type PromptBody } from "./comfy.ts";
+import { conclude, executionMs, failure, type StopReason } from "./conclude.ts";
+import type { InputFile } from "./inputs.ts";
+import { JobFailure } from "./job-failure.ts";
+import { type Log, sleep, words } from "./log.ts";
+import { withoutFiles, withoutFullPaths } from "./output-files.ts";
+import { placeInputs } from "./place-inputs.ts";
+import { type AttemptRoutes, Refused } from "./platform.ts";
 import { Relay } from "./relay.ts";
 import { promptBody, Run, type RunEnd } from "./run.ts";
 import { Uploader, UploadFailure } from "./uploader.ts";
-import { blamesInputs, endingOf, nodeError, validationError } from "./verdict.ts";
+import { blamesInputs, validationError } from "./verdict.ts";
 import { type Overdue, Watch } from "./watch.ts";
 
-export type StopReason = "cancel" | "stale" | "drain" | "timeout" | "storage";
 export type AttemptGiven = { dispatch: Dispatch; document: JobDocument; lease: string; routes: AttemptRoutes; channel: EventChannel };
 export type Outcome = { result: RunResult | null; crashed: boolean; oom: boolean; stuck: boolean };
 
-class JobFailure extends Error {
-  readonly error: JobError;
-  constructor(error: JobError) {
-    super(error.message);
-    this.error = error;
-  }
-}
-
-/** After an interrupt ComfyUI has this long to stop (ms): it does so at the next node or step. Under the platform's stop grace of 20 s [Q61]. */
+/** After an interrupt ComfyUI has this long to stop (ms): it does so at the next node or step. Under the platform's stop grace of 20 s [Q61]; a drain has 10 s in all [G31]. */
 const STOP_MS: Record<StopReason, number> = { cancel: 12_000, stale: 12_000, drain: 5_000, timeout: 12_000, storage: 12_000 };
-
 /** After a stopped run its last files have this long to arrive (ms). */
 const LAST_FILES_MS = 4_000;
+/** Stages shorter than this are not worth a word to the seat (ms). */
+const WORTH_SAYING_MS = 250;
 
 const OVERDUE: Record<Overdue, (limits: JobDocument["limits"]) => { code: ErrorCode; message: string }> = {
   start: (limits) => ({ code: "start_timeout", message: `ComfyUI did not begin the run within ${limits.start_s} s.` }),
   idle: (limits) => ({ code: "exec_timeout", message: `Nothing was heard from the run for ${limits.idle_event_s} s.` }),
   exec: (limits) => ({ code: "exec_timeout", message: `The run took longer than ${limits.exec_s} s.` }),
 };
-
-function failure(code: ErrorCode, message: string): JobError {
-  return { code, message, traceback: [] };
-}
 
 export class Attempt {
   readonly #box: Box;
@@ -58,9 +49,8 @@ export class Attempt {
   #stopped: StopReason | null = null;
   #posted = false;
   #error: JobError | null = null;
-  #stuck = false;
-  /** A file of the run is not stored: it did not succeed, whatever ComfyUI says [Q10]. */
   #unstored = false;
+  #stuck = false;
 
   constructor(box: Box, given: AttemptGiven, log: Log) {
     this.#box = box;
@@ -107,7 +97,7 @@ export class Attempt {
       this.#run.close();
     }
     const result = this.#stopped === "stale" ? null : await this.#result(end);
-    if (result !== null) await this.#emptyFiles();
+    if (result !== null && this.#box.folders.emptiesFiles) await Promise.all(this.#uploader.locals().map((file) => this.#box.folders.empty(file)));
     const code = result?.error?.code;
     return { result, crashed: code === "comfy_crash", oom: code === "oom", stuck: this.#stuck };
   }
@@ -115,7 +105,7 @@ export class Attempt {
   async #prepare(): Promise<void> {
     const { document, dispatch, channel } = this.#given;
     const { limits } = document;
-    const loading = setTimeout(() => channel.emit({ type: "stage", stage: "loading" }), 250);
+    const loading = setTimeout(() => channel.emit({ type: "stage", stage: "loading" }), WORTH_SAYING_MS);
     const ready = await this.#box.ready(limits.start_s * 1000, this.#abort.signal).finally(() => clearTimeout(loading));
     this.#checkStopped();
     if (!ready) throw new JobFailure(failure("start_timeout", `ComfyUI did not come up within ${limits.start_s} s.`));
@@ -128,20 +118,9 @@ export class Attempt {
 
   async #placeInputs(missing: InputFile[]): Promise<void> {
     if (missing.length === 0) return;
-    const { document, channel, routes } = this.#given;
+    const { document, channel, routes, dispatch } = this.#given;
     channel.emit({ type: "stage", stage: "inputs" });
-    const signal = AbortSignal.any([this.#abort.signal, AbortSignal.timeout(Math.ceil(document.limits.input_fetch_s * 1000))]);
-    try {
-      await this.#box.inputs.place(missing, signal);
-    } catch (error) {
-      this.#checkStopped();
-      if (signal.aborted) throw new JobFailure(failure("input_fetch", `The inputs were not here within ${document.limits.input_fetch_s} s.`));
-      if (!(error instanceof ExpiredUrl)) throw error;
-      // The same runner claiming again is given the same lease and fresh addresses [G10].
-      const again = await routes.claim({ dispatch_id: this.#given.dispatch.dispatch_id, runner: this.#box.info });
-      const inputs = again.job?.inputs ?? (again.job_url === undefined ? [] : (await routes.document(again.job_url)).inputs);
-      await this.#box.inputs.place(inputs.filter(({ name }) => missing.some((file) => file.name === name)), signal);
-    }
+    await placeInputs(missing, { inputs: this.#box.inputs, dispatch, document, routes, runner: this.#box.info, signal: this.#abort.signal });
   }
 
   async #execute(): Promise<RunEnd> {
@@ -149,10 +128,10 @@ export class Attempt {
     const socket = await this.#box.sockets.take();
     this.#run.follow(socket);
     const body = await promptBody(this.#box, document, socket.clientId);
+    await this.#forgetEarlierRun();
     this.#checkStopped();
     this.#watch = new Watch(document.limits, { overdue: (which) => this.#overdue(which), quiet: () => void this.#run.probe() });
     this.#posted = true;
-    await this.#forgetEarlierRun();
     try {
       const { serverDate } = await this.#post(body);
       this.#uploader.started(serverDate ?? this.#begunAt);
@@ -188,7 +167,7 @@ export class Attempt {
   async #store(end: RunEnd): Promise<void> {
     this.#watch?.stop();
     const begun = Date.now();
-    const late = setTimeout(() => this.#given.channel.emit({ type: "stage", stage: "uploading" }), 250);
+    const late = setTimeout(() => this.#given.channel.emit({ type: "stage", stage: "uploading" }), WORTH_SAYING_MS);
     const enough = this.#stopped === null ? null : setTimeout(() => this.#abort.abort(), LAST_FILES_MS);
     try {
       await this.#relay.settled();
@@ -228,65 +207,48 @@ export class Attempt {
     if (error instanceof UploadFailure) this.stop("storage");
   }
 
+  /** Stops the prompt at ComfyUI and waits for its word; without one the run is abandoned, and ComfyUI counts as stuck. */
   async #interrupt(withinMs: number): Promise<void> {
     const deadline = Date.now() + withinMs;
-    const giveUp = setTimeout(() => {
-      this.#stuck = true;
-      this.#run.abandon("ComfyUI did not stop when interrupted.");
-    }, withinMs);
-    try {
-      await this.#box.comfy.stop(this.#given.document.prompt_id);
-      // A prompt taken out of ComfyUI's queue leaves no message and no history.
-      while (!this.#run.over && Date.now() < deadline) {
-        await this.#run.probe();
-        if (!this.#run.over) await new Promise((resolve) => setTimeout(resolve, 200));
-      }
-    } catch (error) {
-      this.#log("interrupt_failed", { error: words(error) });
-    } finally {
-      if (this.#run.over) clearTimeout(giveUp);
+    await this.#box.comfy.stop(this.#given.document.prompt_id).catch((error: unknown) => this.#log("interrupt_failed", { error: words(error) }));
+    while (!this.#run.over && Date.now() < deadline) {
+      // A prompt taken out of ComfyUI's queue leaves no message and no history: asking is the only way to know.
+      void this.#run.probe();
+      await sleep(200);
     }
+    if (this.#run.over) return;
+    this.#stuck = true;
+    this.#run.abandon("ComfyUI did not stop when interrupted.");
   }
 
   #checkStopped(): void {
-    if (this.#stopped !== null) throw new JobFailure(failure(this.#stopped === "drain" ? "container_lost" : "cancelled", "Stopped before the run began."));
+    if (this.#stopped !== null) throw new JobFailure(failure("cancelled", "Stopped before the run began."));
   }
 
   #explain(error: unknown): JobError {
     if (error instanceof JobFailure) return error.error;
-    if (error instanceof InputFailure) return failure(error.code, error.message);
     if (error instanceof UploadFailure) return failure("upload_failed", error.message);
     if (error instanceof Refused && error.final) {
       this.#stopped = error.status === 410 ? "cancel" : "stale";
       return failure("cancelled", error.message);
     }
-    if (error instanceof ExpiredUrl || error instanceof Unanswered) return failure("input_fetch", error.message);
     if (error instanceof ComfyError) return failure("comfy_crash", error.message);
     this.#log("attempt_error", { error: words(error) });
     return failure("internal", words(error));
   }
 
-  #verdict(entry: HistoryEntry | null, end: RunEnd | null): { status: RunResult["status"]; error: JobError | null } {
-    const messages = entry?.status?.messages ?? this.#relay.messages;
-    const said = end === null ? "unknown" : endingOf(messages, entry?.status?.status_str);
-    const ending = said === "success" && this.#unstored ? "unknown" : said;
-    const stopped = this.#stopped;
-    if (stopped === "drain" && ending !== "success") return { status: "failed", error: failure("container_lost", "The GPU machine was told to stop; the run was interrupted.") };
-    if (stopped === "cancel" && ending !== "success") return { status: "cancelled", error: null };
-    const late = this.#error?.code === "exec_timeout" || this.#error?.code === "start_timeout";
-    if (this.#error !== null && !(late && ending === "success")) return { status: "failed", error: this.#error };
-    if (ending === "success") return { status: "succeeded", error: null };
-    if (ending === "interrupted") return { status: "cancelled", error: failure("cancelled", "The run was interrupted at the GPU machine itself.") };
-    const last = messages.findLast(([name]) => name === "execution_error");
-    if (last !== undefined) return { status: "failed", error: nodeError(last[1]) };
-    return { status: "failed", error: failure("comfy_crash", end?.how === "gone" ? end.why : "ComfyUI ended the run without saying how.") };
-  }
-
   async #result(end: RunEnd | null): Promise<RunResult> {
     const { dispatch, lease } = this.#given;
     const entry = end?.how === "history" ? end.entry : null;
-    const { status, error } = this.#verdict(entry, end);
     const messages = entry?.status?.messages ?? this.#relay.messages;
+    const { status, error } = conclude({
+      messages: end === null ? null : messages,
+      ...(entry?.status == null ? {} : { statusText: entry.status.status_str }),
+      stopped: this.#stopped,
+      error: this.#error,
+      unstored: this.#unstored,
+      gone: end?.how === "gone" ? end.why : null,
+    });
     this.#timings.gpu_ms = Date.now() - this.#begunAt;
     const ran = executionMs(messages);
     if (ran !== null) this.#timings.exec_ms = ran;
@@ -294,7 +256,7 @@ export class Attempt {
       lease_id: lease,
       status,
       files: this.#uploader.files(),
-      comfy_outputs: withoutFullPaths(entry?.outputs ?? this.#relay.outputs) as Record<string, unknown>,
+      comfy_outputs: withoutFiles(withoutFullPaths(entry?.outputs ?? this.#relay.outputs), this.#uploader.gone) as Record<string, unknown>,
       comfy_messages: messages,
       comfy_meta: entry?.meta ?? {},
       ...(error === null ? {} : { error }),
@@ -303,19 +265,4 @@ export class Attempt {
       hmac: await resultHmac(dispatch.callback.token, lease, status, dispatch.job_id, dispatch.attempt),
     };
   }
-
-  async #emptyFiles(): Promise<void> {
-    if (this.#box.folders.emptiesFiles) await Promise.all(this.#uploader.locals().map((file) => this.#box.folders.empty(file)));
-  }
-}
-
-/** ms between ComfyUI's own start and end stamps; null without both. */
-export function executionMs(messages: [string, Record<string, unknown>][]): number | null {
-  const stamp = (names: string[]): number | null => {
-    const found = messages.findLast(([name]) => names.includes(name))?.[1].timestamp;
-    return typeof found === "number" ? found : null;
-  };
-  const from = stamp(["execution_start"]);
-  const to = stamp(["execution_success", "execution_error", "execution_interrupted"]);
-  return from === null || to === null ? null : Math.max(0, Math.round(to - from));
 }

@@ -6,11 +6,14 @@ import type { ComfyFolders } from "./disk.ts";
 import { FileMemory } from "./file-memory.ts";
 import { Inputs } from "./inputs.ts";
 import { type Log, sleep, words } from "./log.ts";
-import { outputClasses } from "./seat-tag.ts";
+import { outputClasses as outputClassesOf } from "./seat-tag.ts";
 
 export type BoxOptions = { comfy: Comfy; folders: ComfyFolders; workDir: string; info: RunnerInfo; log: Log };
+/** A ComfyUI that went away while idle is waited for this long (ms); the next job asks anew. */
+const BACK_MS = 10 * 60_000;
+
 /** How a finished job leaves ComfyUI, for whoever supervises it. */
-export type Aftermath = { job: string; oom: boolean; crashed: boolean; stuck: boolean };
+export type Aftermath = { oom: boolean; crashed: boolean; stuck: boolean };
 
 export class Box {
   readonly comfy: Comfy;
@@ -24,8 +27,12 @@ export class Box {
   jobsDone = 0;
   /** Set by the supervisor: false while the ComfyUI it started is known to be dead. */
   processAlive: () => boolean = () => true;
+  /** Set by the supervisor: a job begins. */
+  beforeJob: () => void = () => {};
   /** Set by the supervisor: may restart ComfyUI, and resolves when the next job may start. */
   afterJob: (aftermath: Aftermath) => Promise<void> = async () => {};
+  /** ComfyUI is a new process and answers again: what it has may differ. */
+  onReborn: () => Promise<void> = async () => {};
   #classes: Set<string> | null = null;
   #workshop: string | null = null;
 
@@ -35,19 +42,19 @@ export class Box {
     this.workDir = workDir;
     this.info = info;
     this.log = log;
-    this.sockets = new SocketSupply(comfy);
+    this.sockets = new SocketSupply(comfy, () => this.#vanished());
     this.inputs = new Inputs(comfy, folders.folder("input"), workDir, log);
   }
 
   /** Node classes that ComfyUI calls output nodes; asked once per ComfyUI process. */
   async classes(): Promise<ReadonlySet<string>> {
-    this.#classes ??= outputClasses((await this.comfy.json("/object_info")) as Record<string, unknown>);
+    this.#classes ??= outputClassesOf((await this.comfy.json("/object_info")) as Record<string, unknown>);
     return this.#classes;
   }
 
   /** Classes from an object_info that was read anyway. */
   learn(objectInfo: Record<string, unknown>): void {
-    this.#classes = outputClasses(objectInfo);
+    this.#classes = outputClassesOf(objectInfo);
   }
 
   /** ComfyUI was started anew: nothing that was known about it holds. */
@@ -56,6 +63,20 @@ export class Box {
     this.memory.forget();
     this.inputs.forget();
     this.sockets.close();
+  }
+
+  /** The idle socket was cut: ComfyUI went away, and will come back as another process. */
+  #vanished(): void {
+    this.log("comfy_away", {});
+    this.reborn();
+    void this.#back();
+  }
+
+  async #back(): Promise<void> {
+    if (!(await this.ready(BACK_MS, new AbortController().signal))) return;
+    this.log("comfy_back", {});
+    this.sockets.prepare();
+    await this.onReborn();
   }
 
   /** Polls until ComfyUI answers; false when `withinMs` is over. No fixed sleeps: a warm one is found at once [G31]. */
@@ -80,7 +101,10 @@ export class Box {
 
   /** Another workshop's job comes: nothing of the one before may be answered from a cache [G19]. */
   async enter(workshop: string): Promise<void> {
-    if (this.#workshop !== null && this.#workshop !== workshop) await this.clear();
+    if (this.#workshop !== null && this.#workshop !== workshop) {
+      await this.clear();
+      await this.folders.wipe();
+    }
     this.#workshop = workshop;
   }
 

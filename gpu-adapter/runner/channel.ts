@@ -1,6 +1,7 @@
 // One attempt's events on their way to the platform: numbered, kept until acknowledged, sent over the socket while there is one and in HTTP batches
 // while there is not [G15], [G16]. A cut socket loses nothing and does not stop the job; a lost lease does.
 import { MAX_PREVIEW_BYTES, type PlatformFrame, type RunnerEvent } from "../contract.ts";
+import { stringifyJson } from "../json.ts";
 import { backoffMs, RETRY } from "./backoff.ts";
 import { eventFrame } from "./frames.ts";
 import { type Log, sleep, words } from "./log.ts";
@@ -93,7 +94,7 @@ export class EventChannel {
   }
 
   #frame(event: RunnerEvent): string {
-    return JSON.stringify({ type: "event", lease_id: this.lease, event });
+    return stringifyJson({ type: "event", lease_id: this.lease, event });
   }
 
   async #pump(): Promise<void> {

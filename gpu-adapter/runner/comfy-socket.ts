@@ -1,5 +1,6 @@
 // One private socket per run: a fresh client id, so nobody else's messages reach it and nobody can listen in. The next run's socket is opened
 // ahead, while the runner is idle, because opening it is most of what a short job would otherwise wait for.
+import { parseJson } from "../json.ts";
 import type { Comfy } from "./comfy.ts";
 
 export type ComfyMessage = { type: string; data: Record<string, unknown> };
@@ -62,7 +63,7 @@ export class ComfySocket {
 /** ComfyUI's `{type, data}`, or null for anything else; a message without data counts as empty. */
 export function parseMessage(text: string): ComfyMessage | null {
   try {
-    const value: unknown = JSON.parse(text);
+    const value = parseJson(text);
     if (typeof value !== "object" || value === null || !("type" in value) || typeof value.type !== "string") return null;
     const data = "data" in value ? value.data : {};
     return { type: value.type, data: typeof data === "object" && data !== null && !Array.isArray(data) ? (data as Record<string, unknown>) : { value: data } };
@@ -74,15 +75,24 @@ export function parseMessage(text: string): ComfyMessage | null {
 /** Keeps one socket open for the run that comes next. */
 export class SocketSupply {
   readonly #comfy: Comfy;
+  readonly #lost: () => void;
   #spare: ComfySocket | null = null;
 
-  constructor(comfy: Comfy) {
+  /** `lost` is called when the waiting socket, once open, was cut by the other side. */
+  constructor(comfy: Comfy, lost: () => void) {
     this.#comfy = comfy;
+    this.#lost = lost;
   }
 
   /** Opens the next run's socket now; harmless when one is open. */
   prepare(): void {
-    if (this.#spare?.alive !== true) this.#spare = new ComfySocket(this.#comfy, crypto.randomUUID());
+    if (this.#spare?.alive === true) return;
+    const spare = new ComfySocket(this.#comfy, crypto.randomUUID());
+    this.#spare = spare;
+    const closed = (): void => {
+      if (this.#spare === spare) this.#lost();
+    };
+    spare.ready.then(() => spare.listen({ message: () => {}, binary: () => {}, closed }), () => {});
   }
 
   /** An open socket with a client id nobody has used; throws when ComfyUI refuses. */

@@ -1,7 +1,7 @@
 // ComfyUI's public HTTP protocol, as much of it as a runner needs. Answers are parsed here; whoever calls sees plain values or a ComfyError.
-import { stringifyJson } from "../json.ts";
 import { z } from "zod";
 import type { FileName } from "../contract.ts";
+import { parseJson, stringifyJson } from "../json.ts";
 import { sleep } from "./log.ts";
 
 /** ComfyUI answered with something else than success, or not at all (`status` 0). */
@@ -57,7 +57,7 @@ export class Comfy {
   /** JSON of a GET, or `fallback` when this ComfyUI has no such route. */
   async json(path: string, fallback?: unknown, timeoutMs = SLOW_MS): Promise<unknown> {
     try {
-      return await (await this.get(path, timeoutMs)).json();
+      return parseJson(await (await this.get(path, timeoutMs)).text());
     } catch (error) {
       if (fallback !== undefined && error instanceof ComfyError && error.status >= 400) return fallback;
       throw error;

@@ -5,6 +5,7 @@ import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import type { ReadableStream as WebStream } from "node:stream/web";
 import type { FileName } from "../contract.ts";
 import { type Comfy, ComfyError } from "./comfy.ts";
 import type { ComfyFolders } from "./disk.ts";
@@ -58,7 +59,7 @@ async function spool(answer: Response, contentType: string, spoolDir: string): P
   const dispose = async (): Promise<void> => rm(path, { force: true });
   try {
     if (answer.body === null) throw new ComfyError("ComfyUI answered with an empty body", answer.status, "");
-    const source = Readable.fromWeb(answer.body as import("node:stream/web").ReadableStream);
+    const source = Readable.fromWeb(answer.body as WebStream);
     source.on("data", (chunk: Uint8Array) => hash.update(chunk));
     await pipeline(source, createWriteStream(path));
     const body = await openAsBlob(path);

@@ -1,9 +1,12 @@
 // ComfyUI's own folders, when the runner was told where they are. Without them everything goes through ComfyUI's HTTP routes, which works for any
 // ComfyUI on any machine; with them files are not copied over HTTP, and can be emptied after their commit [G23].
-import { realpath, stat, truncate } from "node:fs/promises";
+import { readdir, realpath, rm, stat, truncate } from "node:fs/promises";
 import { join, sep } from "node:path";
 import type { FileName, StorageType } from "../contract.ts";
 import { isSafeName } from "./output-files.ts";
+
+/** `<stem>-<16 hex of sha256><.ext>` [G18]. */
+const CONTENT_NAME = /-[0-9a-f]{16}(\.[^.]+)?$/;
 
 export class ComfyFolders {
   readonly #folders: Partial<Record<StorageType, string>>;
@@ -32,6 +35,16 @@ export class ComfyFolders {
       return found.isFile() ? { path, size: found.size, changed: found.mtimeMs } : null;
     } catch {
       return null;
+    }
+  }
+
+  /** Removes what jobs left behind: all of output and temp, and of input what carries a content name. For a change of workshop [G19]. */
+  async wipe(): Promise<void> {
+    for (const type of ["output", "temp", "input"] as const) {
+      const folder = this.folder(type);
+      const names = folder === null ? [] : await readdir(folder).catch(() => []);
+      const gone = names.filter((name) => type !== "input" || CONTENT_NAME.test(name));
+      await Promise.all(gone.map((name) => rm(join(folder ?? "", name), { recursive: true, force: true })));
     }
   }
 

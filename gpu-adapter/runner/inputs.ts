@@ -6,6 +6,7 @@ import { mkdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
+import type { ReadableStream as WebStream } from "node:stream/web";
 import type { ErrorCode, JobDocument } from "../contract.ts";
 import { backoffMs, RETRY } from "./backoff.ts";
 import type { Comfy } from "./comfy.ts";
@@ -102,7 +103,7 @@ export class Inputs {
     if (!answer.ok || answer.body === null) throw new Error(`answered ${answer.status}`);
     const part = join(this.#cacheDir, `.part-${randomUUID()}`);
     try {
-      await pipeline(Readable.fromWeb(answer.body as import("node:stream/web").ReadableStream), createWriteStream(part));
+      await pipeline(Readable.fromWeb(answer.body as WebStream), createWriteStream(part));
       const hash = createHash("sha256");
       for await (const chunk of createReadStream(part)) hash.update(chunk as Uint8Array);
       if (hash.digest("hex") !== file.sha256.toLowerCase()) throw new InputFailure("input_missing", `The input "${file.name}" arrived with other content than was uploaded.`);

@@ -1,8 +1,9 @@
 // One claimed job in the hands of a mode: its channel, its heartbeat, its attempt. The mode decides how the dispatch came and how the result goes.
 import type { ClaimAnswer, Dispatch, JobDocument, RunResult } from "../contract.ts";
-import { Attempt, type StopReason } from "./attempt.ts";
-import type { Box } from "./box.ts";
+import { Attempt } from "./attempt.ts";
+import type { Aftermath, Box } from "./box.ts";
 import { EventChannel, type Link } from "./channel.ts";
+import type { StopReason } from "./conclude.ts";
 import { backoffMs, RETRY } from "./backoff.ts";
 import { type Log, sleep, words } from "./log.ts";
 import { AttemptRoutes, Refused } from "./platform.ts";
@@ -22,6 +23,7 @@ export class Job {
   readonly #log: Log;
   #attempt: Attempt | null = null;
   #stopped: StopReason | null = null;
+  #aftermath: Aftermath = { crashed: false, oom: false, stuck: false };
   #heart: ReturnType<typeof setInterval> | null = null;
 
   constructor(box: Box, dispatch: Dispatch, claim: ClaimAnswer, base: string, link: Link, log: Log) {
@@ -43,6 +45,7 @@ export class Job {
   /** The result, or null when there is nobody to give it to. */
   async run(): Promise<RunResult | null> {
     this.#log("job", {});
+    this.#box.beforeJob();
     this.#heart = setInterval(() => this.#beat(), this.#claim.heartbeat_s * 1000);
     const document = await this.#document();
     if (document === null) return null;
@@ -52,12 +55,18 @@ export class Job {
     const { result, crashed, oom, stuck } = await this.#attempt.run();
     if (this.#heart !== null) clearInterval(this.#heart);
     this.#log("job_done", { status: result?.status ?? "dropped", code: result?.error?.code, exec_ms: result?.timings.exec_ms, upload_ms: result?.timings.upload_ms });
-    if (crashed || oom || stuck) this.#box.sockets.close();
-    this.aftermath = { job: dispatch.job_id, crashed, oom, stuck };
+    this.#aftermath = { crashed, oom, stuck };
     return result;
   }
 
-  aftermath: { job: string; crashed: boolean; oom: boolean; stuck: boolean } | null = null;
+  /** After the result is on its way: the channel ends, and ComfyUI is put in order for the next job. */
+  async leave(): Promise<void> {
+    this.close();
+    this.#box.jobsDone++;
+    if (this.#aftermath.crashed) this.#box.reborn();
+    await this.#box.afterJob(this.#aftermath);
+    this.#box.sockets.prepare();
+  }
 
   close(): void {
     if (this.#heart !== null) clearInterval(this.#heart);

@@ -1,75 +1,125 @@
 // The runner's entry: options, ComfyUI, mode, signals. One job at a time, one process, no state that a restart would miss.
 import { randomUUID } from "node:crypto";
-import type { RunnerInfo } from "../contract.ts";
 import { Box } from "./box.ts";
 import { CatalogKeeper } from "./catalog-keeper.ts";
+import { check } from "./check.ts";
 import { Comfy } from "./comfy.ts";
 import { ComfyFolders } from "./disk.ts";
-import { type Log, logger, sleep, words } from "./log.ts";
+import { HttpRunner } from "./http.ts";
+import { type Log, logger, words } from "./log.ts";
 import { OptionError, type Options, readOptions } from "./options.ts";
 import { Misconfigured, PullRunner } from "./pull.ts";
+import { Readiness } from "./readiness.ts";
+import { Supervisor } from "./supervisor.ts";
 import { VERSION } from "./version.ts";
 
-/** SIGTERM to the end of the process: 10 s, inside every provider's 30 s [G31]. */
-const DRAIN_MS = 9_000;
+/** SIGTERM to the last word to the platform: with ComfyUI's own end after it all stays inside 10 s [G31]. */
+const DRAIN_MS = 8_000;
 /** ComfyUI may take this long to answer for the first time: models on a network disk (ms). */
 const START_MS = 30 * 60_000;
-/** How often an idle runner looks whether models or nodes were added (ms). */
+/** How often it is looked whether models or nodes were added (ms). */
 const CATALOG_MS = 10 * 60_000;
+/** Exit codes as in sysexits.h: usage, configuration. */
+const EX_USAGE = 64;
+const EX_CONFIG = 78;
+
+type Parts = { given: Options; box: Box; catalog: CatalogKeeper; readiness: Readiness; supervisor: Supervisor | null; log: Log };
 
 function options(): Options {
   try {
     return readOptions(process.argv.slice(2), process.env);
   } catch (error) {
     process.stderr.write(`${error instanceof OptionError ? error.message : words(error)}\n`);
-    process.exit(64);
+    process.exit(EX_USAGE);
   }
 }
 
-async function pull(given: Options, box: Box, log: Log): Promise<void> {
-  const starting = new AbortController();
-  const catalog = new CatalogKeeper(box, log);
-  const runner = new PullRunner(box, given, catalog, log);
-  const stop = (signal: string): void => {
+/** Calls `stop` at the first SIGTERM or SIGINT; a second one ends the process at once. */
+function onSignal(log: Log, stop: () => Promise<void>): void {
+  let asked = false;
+  const handle = (signal: string): void => {
+    if (asked) process.exit(1);
+    asked = true;
     log("stopping", { signal });
-    starting.abort();
-    void runner.stop(DRAIN_MS).then(() => process.exit(0));
+    void stop().then(() => process.exit(0));
   };
-  process.once("SIGTERM", () => stop("SIGTERM"));
-  process.once("SIGINT", () => stop("SIGINT"));
-  if (!(await box.ready(START_MS, starting.signal))) {
-    if (starting.signal.aborted) return;
-    throw new Error(`ComfyUI at ${given.comfy} did not answer. Is it running, and is --comfy right?`);
+  process.on("SIGTERM", handle);
+  process.on("SIGINT", handle);
+}
+
+/** New models, new nodes, a new ComfyUI: `changed` is called when the catalog differs. */
+function keepCatalog({ box, catalog, log }: Parts, changed: () => Promise<void>): void {
+  const look = async (): Promise<void> => {
+    try {
+      if (await catalog.refresh()) await changed();
+    } catch (error) {
+      log("catalog_unreadable", { error: words(error) });
+    }
+  };
+  box.onReborn = look;
+  setInterval(() => void look(), CATALOG_MS).unref();
+}
+
+async function pull(parts: Parts): Promise<number> {
+  const { given, box, catalog, readiness, supervisor, log } = parts;
+  const starting = new AbortController();
+  const runner = new PullRunner(box, given, catalog, log);
+  onSignal(log, async () => {
+    starting.abort();
+    await runner.stop(DRAIN_MS);
+    await supervisor?.stop();
+  });
+  if (!(await readiness.reach(START_MS, starting.signal))) {
+    if (!starting.signal.aborted) throw new Error(`ComfyUI at ${given.comfy} did not answer. Is it running, and is --comfy right?`);
+    await runner.stop(0);
+    return 0;
   }
-  log("comfy_up", { comfyui: box.info.comfyui_version, gpu: box.info.gpu_name });
-  if (box.folders.emptiesFiles) await box.clear();
-  await catalog.refresh();
-  setInterval(() => void refresh(catalog, runner, log), CATALOG_MS).unref();
+  keepCatalog(parts, () => runner.announceCatalog());
   await runner.run();
+  return 0;
 }
 
-async function refresh(catalog: CatalogKeeper, runner: PullRunner, log: Log): Promise<void> {
-  try {
-    if (await catalog.refresh()) await runner.announceCatalog();
-  } catch (error) {
-    log("catalog_unreadable", { error: words(error) });
-  }
+async function http(parts: Parts): Promise<number> {
+  const { given, box, catalog, readiness, supervisor, log } = parts;
+  const starting = new AbortController();
+  const gate = { key: given.dispatchKey, allowedOrigins: given.allowedOrigins };
+  const runner = new HttpRunner({ box, catalog, readiness, gate, once: given.mode === "http-once", log });
+  onSignal(log, async () => {
+    starting.abort();
+    await runner.stop(DRAIN_MS);
+    await supervisor?.stop();
+  });
+  log("listening", { port: await runner.listen(given.host, given.port) });
+  keepCatalog(parts, async () => {});
+  if (await readiness.reach(START_MS, starting.signal)) box.sockets.prepare();
+  else if (!starting.signal.aborted) throw new Error(`ComfyUI at ${given.comfy} did not answer. Is it running, and is --comfy right?`);
+  return await runner.ended;
 }
 
-async function main(): Promise<void> {
+async function checked({ box, given, supervisor }: Parts): Promise<number> {
+  const fine = await check(box, { nodes: given.requiredNodes, models: given.requiredModels }, (line) => void process.stdout.write(`${line}\n`));
+  await supervisor?.stop();
+  return fine ? 0 : 1;
+}
+
+async function main(): Promise<number> {
   const given = options();
-  const log = logger({ runner: process.pid });
-  if (given.mode !== "pull") throw new OptionError(`The mode "${given.mode}" is not part of this build.`);
-  const info: RunnerInfo = { id: randomUUID(), version: VERSION, mode: given.mode };
+  const log: Log = given.mode === "check" ? () => {} : logger({ pid: process.pid });
+  const info = { id: randomUUID(), version: VERSION, mode: given.mode === "check" ? ("pull" as const) : given.mode };
   const box = new Box({ comfy: new Comfy(given.comfy), folders: new ComfyFolders(given.folders), workDir: given.workDir, info, log });
-  log("runner", { version: VERSION, mode: given.mode, comfy: given.comfy, up_ms: Math.round(performance.now()) });
+  const catalog = new CatalogKeeper(box, log);
+  const readiness = new Readiness(box, catalog, { nodes: given.requiredNodes, models: given.requiredModels }, log);
+  const supervisor = given.comfyCmd === null ? null : new Supervisor(given.comfyCmd, box, given.restartAfter, log);
+  log("runner", { version: VERSION, mode: given.mode, runner: info.id, comfy: given.comfy, up_ms: Math.round(performance.now()) });
+  supervisor?.start();
   try {
-    await pull(given, box, log);
+    const parts = { given, box, catalog, readiness, supervisor, log };
+    return await (given.mode === "check" ? checked(parts) : given.mode === "pull" ? pull(parts) : http(parts));
   } catch (error) {
     log("runner_failed", { error: words(error) });
-    await sleep(0);
-    process.exit(error instanceof Misconfigured ? 78 : 1);
+    await supervisor?.stop();
+    return error instanceof Misconfigured ? EX_CONFIG : 1;
   }
 }
 
-await main();
+process.exit(await main());

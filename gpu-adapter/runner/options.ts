@@ -86,6 +86,10 @@ export function readOptions(args: readonly string[], env: Env): Options {
   // The environment is preferred: a token among the arguments shows in every process list.
   const token = env.COMFYUME_TOKEN || text("token", "");
   if (mode === "pull" && token === "") throw new OptionError("No token. Set COMFYUME_TOKEN to the pool's token, which the operator gets from `npm run workshop -- pool token`.");
+  const dispatchKey = env.COMFYUME_DISPATCH_KEY ?? "";
+  const allowedOrigins = list("allow-origin", "COMFYUME_ALLOW_ORIGINS").map((origin) => new URL(url("allow-origin", origin)).origin);
+  if (mode.startsWith("http") && dispatchKey === "") throw new OptionError("No signature key. Set COMFYUME_DISPATCH_KEY to the key of this runner's pool; without it anybody could hand over jobs.");
+  if (mode.startsWith("http") && allowedOrigins.length === 0) throw new OptionError("No platform to call back. Name it: --allow-origin https://HOST (repeatable; COMFYUME_ALLOW_ORIGINS: commas).");
   const optional = (flag: "input-dir" | "output-dir" | "temp-dir", key: "input" | "output" | "temp"): Options["folders"] => (text(flag, "") === "" ? {} : { [key]: text(flag, "") });
   const comfyCmd = text("comfy-cmd", "");
   return {
@@ -100,8 +104,8 @@ export function readOptions(args: readonly string[], env: Env): Options {
     restartAfter: wholeNumber("restart-after", text("restart-after", "0"), 1_000_000),
     host: text("host", "0.0.0.0"),
     port: wholeNumber("port", text("port", "8189"), 65_535),
-    dispatchKey: env.COMFYUME_DISPATCH_KEY ?? "",
-    allowedOrigins: list("allow-origin", "COMFYUME_ALLOW_ORIGINS").map((origin) => new URL(url("allow-origin", origin)).origin),
+    dispatchKey,
+    allowedOrigins,
     requiredNodes: list("require-node", "COMFYUME_REQUIRE_NODES"),
     requiredModels: list("require-model", "COMFYUME_REQUIRE_MODELS"),
   };

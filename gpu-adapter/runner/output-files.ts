@@ -69,6 +69,16 @@ export function withoutFullPaths(value: unknown, depth = 0): unknown {
   return Object.fromEntries(kept.map(([key, inner]) => [key, withoutFullPaths(inner, depth + 1)]));
 }
 
+/** A copy without the files in `gone` (by `localKey`): what cannot be fetched is not named. */
+export function withoutFiles(value: unknown, gone: ReadonlySet<string>, depth = 0): unknown {
+  if (gone.size === 0 || depth > MAX_DEPTH) return value;
+  const isGone = (inner: unknown): boolean => isObject(inner) && typeof inner.filename === "string" && findFiles(inner).some((file) => gone.has(localKey(file)));
+  if (Array.isArray(value)) return value.filter((inner) => !isGone(inner)).map((inner) => withoutFiles(inner, gone, depth + 1));
+  if (!isObject(value)) return value;
+  const kept = Object.entries(value).filter(([, inner]) => !isGone(inner));
+  return Object.fromEntries(kept.map(([key, inner]) => [key, withoutFiles(inner, gone, depth + 1)]));
+}
+
 /** One string per place on ComfyUI's disk. */
 export function localKey(file: FileName): string {
   return `${file.type}\n${file.subfolder}\n${file.filename}`;

@@ -1,6 +1,7 @@
 // The runner's own end of a socket to the platform (a pool's, or one attempt's): opens it, says hello, opens it again with jittered backoff when it is cut
 // (every deploy cuts it), and notices a line that is dead without having been closed. What the frames mean is for others.
 import { platformFrame, type PlatformFrame, type RunnerFrame } from "../contract.ts";
+import { stringifyJson } from "../json.ts";
 import { backoffMs, RECONNECT } from "./backoff.ts";
 import type { Link } from "./channel.ts";
 import type { Log } from "./log.ts";
@@ -67,7 +68,7 @@ export class PlatformSocket implements Link {
   }
 
   send(frame: RunnerFrame): void {
-    this.sendText(JSON.stringify(frame));
+    this.sendText(stringifyJson(frame));
   }
 
   sendText(text: string): void {

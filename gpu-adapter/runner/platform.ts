@@ -3,6 +3,7 @@
 import type { z } from "zod";
 import { catalogAnswer, claimAnswer, commitAnswer, eventBatchAnswer, jobDocument, nextAnswer, refusal, resultAnswer, uploadAnswer } from "../contract.ts";
 import type { CatalogReport, ClaimAnswer, ClaimRequest, CommitRequest, JobDocument, RunnerEvent, RunnerInfo, RunnerRefusal, RunResult, UploadFile } from "../contract.ts";
+import { stringifyJson } from "../json.ts";
 
 /** The platform said no. 409: the lease is not the current one; 410: the job is cancelled; 401, 403: this runner is not configured for it. */
 export class Refused extends Error {
@@ -94,7 +95,7 @@ export class AttemptRoutes {
   }
 
   #post<S extends z.ZodType>(schema: S, path: string, body: object): Promise<z.infer<S>> {
-    return call(schema, { method: "POST", url: `${this.#prefix}/${path}`, token: this.#token, body: JSON.stringify(body) });
+    return call(schema, { method: "POST", url: `${this.#prefix}/${path}`, token: this.#token, body: stringifyJson(body) });
   }
 }
 
@@ -118,7 +119,7 @@ export class PoolRoutes {
   }
 
   catalog(report: CatalogReport): Promise<z.infer<typeof catalogAnswer>> {
-    return call(catalogAnswer, { method: "POST", url: `${this.#prefix}/catalog`, token: this.#token, body: JSON.stringify(report), timeoutMs: 120_000 });
+    return call(catalogAnswer, { method: "POST", url: `${this.#prefix}/catalog`, token: this.#token, body: stringifyJson(report), timeoutMs: 120_000 });
   }
 
   /** One web file of a custom node; `path` as in the report. Throws Refused or Unanswered. */

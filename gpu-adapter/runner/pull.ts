@@ -3,7 +3,7 @@
 import type { PlatformFrame, RunResult, Work } from "../contract.ts";
 import { backoffMs, RECONNECT } from "./backoff.ts";
 import type { Box } from "./box.ts";
-import { CatalogKeeper } from "./catalog-keeper.ts";
+import type { CatalogKeeper } from "./catalog-keeper.ts";
 import { deliverResult } from "./deliver.ts";
 import { Job } from "./job.ts";
 import { type Log, sleep, words } from "./log.ts";
@@ -114,10 +114,8 @@ export class PullRunner {
   async #do(job: Job): Promise<void> {
     const result = await job.run();
     if (result !== null) await this.#deliver(job, result);
-    job.close();
-    this.#box.jobsDone++;
+    await job.leave();
     this.#job = null;
-    this.#box.sockets.prepare();
     const next = this.#next;
     this.#next = null;
     if (next !== null && !this.#stopping.signal.aborted) return this.#take(next);

@@ -6,7 +6,7 @@ import type { ComfyMessage } from "./comfy-socket.ts";
 import { readFrame } from "./frames.ts";
 import { type Log, words } from "./log.ts";
 import { type Effect, type Lane, Outbox } from "./outbox.ts";
-import { withoutFullPaths } from "./output-files.ts";
+import { withoutFiles, withoutFullPaths } from "./output-files.ts";
 import { withoutSeatTag } from "./seat-tag.ts";
 import type { Uploader } from "./uploader.ts";
 
@@ -119,7 +119,7 @@ export class Relay {
     const shown = { ...data, output };
     const release = this.#outbox.hold(comfyEvent("executed", shown, false));
     const upload = this.#uploader.store(node, output, this.#cached.has(node)).then(
-      (files) => release(comfyEvent("executed", shown, false, files)),
+      (files) => release(comfyEvent("executed", { ...shown, output: withoutFiles(output, this.#uploader.gone) }, false, files)),
       (error: unknown) => {
         // It stays held, with all that came after it: nobody is shown a file that is not stored. The result says why.
         this.#log("store_failed", { node, error: words(error) });

@@ -9,8 +9,8 @@ function isObject(value: unknown): value is Json {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** The graph with the tag on each node whose class is in `outputClasses`. The graph given stays as it is; a tag a client sent itself is overwritten or removed. */
-export function tagOutputs(prompt: Json, outputClasses: ReadonlySet<string>, tag: string): Json {
+/** The graph with the tag on each node whose class is in `classes`. The graph given stays as it is; a tag a client sent itself is overwritten or removed. */
+export function tagOutputs(prompt: Json, classes: ReadonlySet<string>, tag: string): Json {
   const tagged: Json = {};
   for (const [id, node] of Object.entries(prompt)) {
     if (!isObject(node)) {
@@ -18,7 +18,7 @@ export function tagOutputs(prompt: Json, outputClasses: ReadonlySet<string>, tag
       continue;
     }
     const { [SEAT_TAG_INPUT]: _sent, ...inputs } = isObject(node.inputs) ? node.inputs : {};
-    const isOutput = typeof node.class_type === "string" && outputClasses.has(node.class_type);
+    const isOutput = typeof node.class_type === "string" && classes.has(node.class_type);
     tagged[id] = { ...node, inputs: isOutput ? { ...inputs, [SEAT_TAG_INPUT]: tag } : inputs };
   }
   return tagged;

@@ -44,6 +44,8 @@ export class Uploader {
   readonly #deps: UploaderDeps;
   /** Committed in this attempt, or known from an earlier one, by local name. */
   readonly #known = new Map<string, Stored>();
+  /** Named by a node, but not at ComfyUI any more: a cached node's temporary file, say. */
+  readonly gone = new Set<string>();
   #commits: Promise<void> = Promise.resolve();
   #active = 0;
   readonly #waiting: (() => void)[] = [];
@@ -77,13 +79,13 @@ export class Uploader {
    */
   store(nodeId: string, output: unknown, cached: boolean): Promise<ProducedFile[]> {
     const work = this.#storeFound(nodeId, output, cached, this.#commits);
-    this.#commits = work.then(() => {}, () => {});
+    this.#commits = Promise.allSettled([work]).then(() => undefined);
     return work;
   }
 
   /** Names that were never announced by an event (only history has them). */
   unknown(output: unknown): boolean {
-    return findFiles(output).some((file) => !this.#known.has(localKey(file)));
+    return findFiles(output).some((file) => !this.#known.has(localKey(file)) && !this.gone.has(localKey(file)));
   }
 
   async #storeFound(nodeId: string, output: unknown, cached: boolean, previous: Promise<void>): Promise<ProducedFile[]> {
@@ -93,7 +95,7 @@ export class Uploader {
       for (const file of found) {
         if (cached && this.#recall(file)) continue;
         const content = await this.#limited(() => this.#read(file));
-        if (content === null) this.#deps.log("file_gone", { node: nodeId, type: file.type });
+        if (content === null) this.#miss(file, nodeId);
         else if (this.#known.get(localKey(file))?.sha256 === content.sha256) await content.dispose();
         else pending.push({ file, nodeId, content });
       }
@@ -108,6 +110,11 @@ export class Uploader {
       const { sha256: _hash, ...named } = stored;
       return [named];
     });
+  }
+
+  #miss(file: FoundFile, nodeId: string): void {
+    this.gone.add(localKey(file));
+    this.#deps.log("file_gone", { node: nodeId, type: file.type });
   }
 
   #recall(file: FoundFile): boolean {

@@ -1,0 +1,141 @@
+// Starts ComfyUI and keeps it running: waits until it answers, starts it again with backoff when it dies, when it hangs, after repeated out-of-memory, after N
+// jobs. Without a command line there is no supervisor: then somebody else keeps ComfyUI, and the runner only waits for it.
+import { type ChildProcess, spawn } from "node:child_process";
+import { backoffMs, RESTART } from "./backoff.ts";
+import type { Aftermath, Box } from "./box.ts";
+import { type Log, sleep, words } from "./log.ts";
+
+export type RestartRule = { /** 0: never */ afterJobs: number; afterOoms: number };
+export type Tally = { jobs: number; ooms: number };
+
+/** [G19]: out of memory twice in a row is taken for memory that does not come back. */
+export const OOMS_IN_A_ROW = 2;
+/** How often an idle ComfyUI is asked whether it lives (ms), and how many silences in a row mean that it hangs. */
+const PULSE_MS = 15_000;
+const SILENCES = 4;
+/** SIGTERM, then SIGKILL after this (ms). */
+const KILL_MS = 8_000;
+/** A process that lived this long starts the backoff anew (ms). */
+const HEALTHY_MS = 60_000;
+
+/** Why ComfyUI must be started anew after a job, or null. */
+export function restartReason(tally: Tally, aftermath: Aftermath, rule: RestartRule): "crashed" | "stuck" | "out_of_memory" | "jobs" | null {
+  if (aftermath.crashed) return "crashed";
+  if (aftermath.stuck) return "stuck";
+  if (tally.ooms >= rule.afterOoms) return "out_of_memory";
+  return rule.afterJobs > 0 && tally.jobs >= rule.afterJobs ? "jobs" : null;
+}
+
+export class Supervisor {
+  readonly #command: string;
+  readonly #box: Box;
+  readonly #rule: RestartRule;
+  readonly #log: Log;
+  #child: ChildProcess | null = null;
+  #bornAt = 0;
+  #deaths = 0;
+  #tally: Tally = { jobs: 0, ooms: 0 };
+  #stopped = false;
+  #busy = false;
+  #pulse: ReturnType<typeof setInterval> | null = null;
+  #silences = 0;
+
+  constructor(command: string, box: Box, afterJobs: number, log: Log) {
+    this.#command = command;
+    this.#box = box;
+    this.#rule = { afterJobs, afterOoms: OOMS_IN_A_ROW };
+    this.#log = log;
+    box.processAlive = () => this.#child !== null;
+    box.afterJob = (aftermath) => this.#afterJob(aftermath);
+    box.beforeJob = () => {
+      this.#busy = true;
+    };
+  }
+
+  start(): void {
+    this.#spawn();
+    this.#pulse = setInterval(() => void this.#feel(), PULSE_MS);
+    this.#pulse.unref();
+  }
+
+  /** Ends ComfyUI for good. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    if (this.#pulse !== null) clearInterval(this.#pulse);
+    await this.#kill();
+  }
+
+  #spawn(): void {
+    if (this.#stopped) return;
+    this.#bornAt = Date.now();
+    this.#tally = { jobs: 0, ooms: 0 };
+    this.#silences = 0;
+    // `exec` makes the shell become ComfyUI, so that signals reach it and its exit is ours to see.
+    const child = spawn("/bin/sh", ["-c", `exec ${this.#command}`], { stdio: ["ignore", "pipe", "pipe"] });
+    this.#child = child;
+    child.stdout.pipe(process.stderr, { end: false });
+    child.stderr.pipe(process.stderr, { end: false });
+    this.#log("comfy_started", { pid: child.pid });
+    child.once("error", (error) => this.#log("comfy_unstartable", { error: words(error) }));
+    child.once("close", (code, signal) => void this.#died(child, code, signal));
+  }
+
+  async #died(child: ChildProcess, code: number | null, signal: string | null): Promise<void> {
+    if (this.#child !== child) return;
+    this.#child = null;
+    this.#box.reborn();
+    if (this.#stopped) return;
+    this.#deaths = Date.now() - this.#bornAt > HEALTHY_MS ? 0 : this.#deaths + 1;
+    const wait = backoffMs(RESTART, this.#deaths, Math.random());
+    this.#log("comfy_died", { code, signal, again_in_ms: wait });
+    await sleep(wait);
+    this.#spawn();
+    await this.#announce();
+  }
+
+  async #announce(): Promise<void> {
+    if (await this.#box.ready(30 * 60_000, new AbortController().signal)) await this.#box.onReborn();
+  }
+
+  async #afterJob(aftermath: Aftermath): Promise<void> {
+    this.#busy = false;
+    this.#tally = { jobs: this.#tally.jobs + 1, ooms: aftermath.oom ? this.#tally.ooms + 1 : 0 };
+    const reason = restartReason(this.#tally, aftermath, this.#rule);
+    if (reason === null) {
+      if (aftermath.oom) await this.#box.comfy.free(true).catch(() => {});
+      return;
+    }
+    // One that crashed on its own is being started already.
+    if (this.#child !== null && (reason !== "crashed" || Date.now() - this.#bornAt > HEALTHY_MS)) await this.#restart(reason);
+  }
+
+  async #restart(reason: string): Promise<void> {
+    this.#log("comfy_restart", { reason });
+    await this.#kill();
+    this.#box.reborn();
+    this.#spawn();
+    await this.#announce();
+  }
+
+  async #feel(): Promise<void> {
+    if (this.#busy || this.#child === null) return;
+    try {
+      await this.#box.comfy.systemStats(10_000);
+      this.#silences = 0;
+    } catch {
+      // While it starts, silence is ordinary: only one that has answered can hang.
+      if (Date.now() - this.#bornAt > HEALTHY_MS && ++this.#silences >= SILENCES) await this.#restart("hung");
+    }
+  }
+
+  async #kill(): Promise<void> {
+    const child = this.#child;
+    this.#child = null;
+    if (child === null || child.exitCode !== null) return;
+    const gone = new Promise<void>((resolve) => child.once("close", () => resolve()));
+    child.kill("SIGTERM");
+    const timer = setTimeout(() => child.kill("SIGKILL"), KILL_MS);
+    await gone;
+    clearTimeout(timer);
+  }
+}
