@@ -27,6 +27,7 @@ export function normal(value: unknown, files: FileNames): unknown {
     else if (key === "filename" && typeof member === "string") result[key] = files.of(member);
     else if (key === "current_inputs") result[key] = Object.keys(member as object).filter((name) => name !== "message" && name !== "error");
     else if (key === "current_outputs" || key === "executed" || key === "errors") result[key] = sorted((member as unknown[]).map((item) => normal(item, files)));
+    else if (key === "queue_pending") result[key] = sorted(member as unknown[]).map((item) => normal(item, files)); // a heap there, sorted here
     else if (key === "exception_message") result[key] = String(member).split("\n")[0];
     else if (key === "details") result[key] = String(member).split("\n").sort().join("\n");
     else if (key === "node_type" || key === "class_type") result[key] = SANDBOX_NODES[String(member)] ?? member;
@@ -47,7 +48,7 @@ export interface Told {
 
 function told(frame: Frame, files: FileNames): Told {
   if (frame.json !== undefined) return { type: frame.json.type, data: normal(frame.json.data, files) };
-  return { type: `binary ${frame.binary?.event_type}`, data: { metadata: normal(frame.binary?.metadata, files), magic: frame.binary?.payload_magic } };
+  return { type: `binary ${frame.binary?.event_type}`, data: { metadata: normal(frame.binary?.metadata, files), magic: frame.binary?.payload_magic?.slice(0, 6) } };
 }
 
 /** `status` may overtake other messages (they come from different threads in ComfyUI), so it is compared on its own. */

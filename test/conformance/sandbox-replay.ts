@@ -101,6 +101,12 @@ function decodeFrame(data: Buffer): Frame {
   return { binary: { event_type: kind, metadata, payload_magic: data.subarray(8 + length, 12 + length).toString("hex") } };
 }
 
+/** Names of the pictures in `executed` messages, in order. */
+function savedNames(frames: readonly Frame[]): string[] {
+  const outputs = frames.filter((frame) => frame.json?.type === "executed").map((frame) => frame.json?.data["output"] as { images?: { filename: string }[] } | null);
+  return outputs.flatMap((output) => (output?.images ?? []).map((file) => file.filename));
+}
+
 const PATIENCE_MS = 20_000;
 
 export class Replay {
@@ -109,6 +115,7 @@ export class Replay {
   private readonly recorded = new Map<string, Frame[]>();
   private readonly received = new Map<string, Frame[]>();
   private readonly ids = new Map<string, string>();
+  private readonly files = new Map<string, string>();
   private etag = "";
   constructor(url: string) {
     this.url = url;
@@ -116,7 +123,7 @@ export class Replay {
 
   /** Our id of a recorded prompt, in any text. */
   private ours(text: string): string {
-    return [...this.ids].reduce((result, [theirs, mine]) => result.replaceAll(theirs, mine), text);
+    return [...this.ids, ...this.files].reduce((result, [theirs, mine]) => result.replaceAll(theirs, mine), text);
   }
 
   /** What we got, with the recording's ids. */
@@ -131,16 +138,19 @@ export class Replay {
       if (event.dir === "note") note = event.text ?? "";
       else if (event.dir === "ws-in") this.recorded.get(event.socket ?? "")?.push(event);
       else if (event.dir === "ws-open") await this.open(event);
-      else if (event.dir === "ws-out") this.sockets.get(event.socket ?? "")?.send(event.json === undefined ? "not json" : JSON.stringify(event.json));
+      else if (event.dir === "ws-out") this.say(event);
       else if (event.dir === "ws-close") await this.close(event.socket ?? "");
       else if (wants(event, note)) {
         await this.settled();
+        this.learnFiles();
         const exchange = await this.request(event, note);
         if (exchange !== undefined) exchanges.push(exchange);
       }
     }
     for (const name of this.sockets.keys()) await this.close(name);
-    return { exchanges, recorded: this.recorded, received: this.received };
+    // Ids are put in at the end: frames may arrive before the answer that says what a prompt is called.
+    const received = JSON.parse(this.theirs(JSON.stringify([...this.received]))) as [string, Frame[]][];
+    return { exchanges, recorded: this.recorded, received: new Map(received) };
   }
 
   private async open(event: RecordedEvent): Promise<void> {
@@ -152,11 +162,26 @@ export class Replay {
     this.sockets.set(name, socket);
     this.recorded.set(name, []);
     this.received.set(name, frames);
-    socket.on("message", (data: Buffer, isBinary) => frames.push(isBinary ? decodeFrame(data) : { json: JSON.parse(this.theirs(String(data))) as Frame["json"] }));
+    socket.on("message", (data: Buffer, isBinary) => frames.push(isBinary ? decodeFrame(data) : (JSON.parse(`{"json": ${String(data)}}`) as Frame)));
     await new Promise((resolve, reject) => {
       socket.on("open", resolve);
       socket.on("error", reject);
     });
+  }
+
+  /** What a client sent; the recorder described two messages sent in a row in words. */
+  private say(event: RecordedEvent): void {
+    const flags = JSON.stringify({ type: "feature_flags", data: { supports_preview_metadata: true } });
+    const first = event.text?.startsWith("not json") === true ? "not json" : '{"type":"hello"}';
+    for (const message of event.json === undefined ? [first, flags] : [JSON.stringify(event.json)]) this.sockets.get(event.socket ?? "")?.send(message);
+  }
+
+  /** Files are called otherwise here (a preview's suffix is random): learnt from the `executed` messages, which come in the same order. */
+  private learnFiles(): void {
+    for (const [socket, frames] of this.recorded) {
+      const mine = savedNames(this.received.get(socket) ?? []);
+      for (const [index, theirs] of savedNames(frames).entries()) if (theirs.includes("_temp_") && mine[index] !== undefined) this.files.set(theirs, mine[index]);
+    }
   }
 
   private async close(name: string): Promise<void> {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import sharp from "sharp";
 import { PythonError } from "../graph/python.ts";
+import { type Picture, frame, toBytes } from "../pixels/tensor.ts";
 import { type FileRef, type InputSpec, type NodeClass, type NodeInfo, type NodeRun, fixedInputs, floats } from "./definition.ts";
 import { type SavePlace, fileName, savePlace } from "./files.ts";
 
@@ -13,21 +14,43 @@ function supportNode(name: string, displayName: string, description: string, out
 }
 
 const IMAGE: InputSpec = ["IMAGE"];
+/** Lets a workflow run again with the same other inputs. */
+const SEED: InputSpec = ["INT", { default: 0, min: 0, max: Number.MAX_SAFE_INTEGER, control_after_generate: true }];
 const TICK_MS = 100;
+/** Longer side of a passing picture's preview, pixels. */
+const PREVIEW_SIDE = 256;
+
+function previewOf(image: Picture): Promise<Buffer> {
+  const channels = image.channels as 1 | 2 | 3 | 4;
+  return sharp(toBytes(frame(image, 0)), { raw: { width: image.width, height: image.height, channels } })
+    .resize(PREVIEW_SIDE, PREVIEW_SIDE, { fit: "inside", withoutEnlargement: true })
+    .jpeg()
+    .toBuffer();
+}
 
 export const sandboxSleep: NodeClass = {
   info: supportNode("SandboxSleep", "Sandbox Sleep", "Waits, reports progress, and passes the picture on.", ["IMAGE"], false),
-  inputs: fixedInputs({ required: { image: IMAGE, seconds: ["FLOAT", floats({ default: 2, min: 0, max: 3600, step: 0.1 })] }, optional: { seed: ["INT", { default: 0, min: 0, max: 2 ** 53 - 1, control_after_generate: true }] } }),
+  inputs: fixedInputs({
+    required: { image: IMAGE, seconds: ["FLOAT", floats({ default: 2, min: 0, max: 3600, step: 0.1 })] },
+    optional: {
+      steps: ["INT", { default: 0, min: 0, max: 10000, tooltip: "Progress steps; 0 means one every 100 ms." }],
+      previews: ["BOOLEAN", { default: false, tooltip: "Show the picture at each step." }],
+      seed: SEED,
+    },
+  }),
   async run(inputs, run) {
+    const image = inputs.picture("image");
     const total = inputs.number("seconds") * 1000;
-    const ticks = Math.max(1, Math.ceil(total / TICK_MS));
+    const wanted = inputs.all.has("steps") ? inputs.number("steps") : 0;
+    const ticks = wanted > 0 ? wanted : Math.max(1, Math.ceil(total / TICK_MS));
+    const showsPreviews = inputs.all.has("previews") && inputs.flag("previews");
     const start = performance.now();
     for (let tick = 1; tick <= ticks; tick++) {
-      const wait = start + Math.min(total, tick * TICK_MS) - performance.now();
+      const wait = start + (total * tick) / ticks - performance.now();
       if (wait > 0) await sleep(wait);
-      await run.progress(tick, ticks);
+      await run.progress(tick, ticks, showsPreviews ? () => previewOf(image) : undefined);
     }
-    return { outputs: [inputs.picture("image")] };
+    return { outputs: [image] };
   },
 };
 
@@ -57,10 +80,10 @@ const FRAMES = 6;
 function animationFrames(hue: number): Uint8Array {
   const data = new Uint8Array(SIZE * SIZE * FRAMES * 3);
   for (let i = 0; i < data.length / 3; i++) {
-    const frame = Math.floor(i / (SIZE * SIZE));
+    const page = Math.floor(i / (SIZE * SIZE));
     const x = i % SIZE;
     const y = Math.floor(i / SIZE) % SIZE;
-    const isSquare = Math.abs(x - 8 - frame * 6) < 6 && Math.abs(y - SIZE / 2) < 6;
+    const isSquare = Math.abs(x - 8 - page * 6) < 6 && Math.abs(y - SIZE / 2) < 6;
     data.set(isSquare ? [255, 240, 200] : [hue, 60 + y, 110 + x], i * 3);
   }
   return data;
@@ -117,7 +140,7 @@ async function writeAll(prefix: string, hue: number, note: string, run: NodeRun)
 export const sandboxFiles: NodeClass = {
   info: supportNode("SandboxFiles", "Sandbox Files", "Writes an animated WEBP, a GIF, a WAV and a text file; one file is named under two keys.", [], true),
   inputs: fixedInputs({
-    required: { filename_prefix: ["STRING", { default: "sandbox/files" }], note: ["STRING", { default: "written by the sandbox" }], seed: ["INT", { default: 0, min: 0, max: 2 ** 53 - 1, control_after_generate: true }] },
+    required: { filename_prefix: ["STRING", { default: "sandbox/files" }], note: ["STRING", { default: "written by the sandbox" }], seed: SEED },
   }),
   async run(inputs, run) {
     return { outputs: [], ui: await writeAll(inputs.text("filename_prefix"), inputs.number("seed") % 200, inputs.text("note"), run) };

@@ -74,7 +74,6 @@ async function plain(path: string, call: Call): Promise<Reply> {
   const size = Number(info.size);
   const type = mediaType(path);
   const headers: Record<string, string> = {
-    "accept-ranges": "bytes",
     "content-type": RISKY.has(type) ? "application/octet-stream" : type,
     etag: `"${info.mtimeNs.toString(16)}-${size.toString(16)}"`,
     "last-modified": info.mtime.toUTCString(),
@@ -82,6 +81,7 @@ async function plain(path: string, call: Call): Promise<Reply> {
   };
   const known = (call.headers["if-none-match"] ?? "").split(",").map((tag) => tag.trim().replace(/^W\//, ""));
   if (known.includes(headers["etag"] as string) || known.includes("*")) return { status: 304, headers };
+  headers["accept-ranges"] = "bytes";
   const range = parseRange(call.headers.range, size);
   if (range === "unsatisfiable") return { status: 416, headers: { ...headers, "content-range": `bytes */${size}` } };
   const { start, end } = range ?? { start: 0, end: size - 1 };
