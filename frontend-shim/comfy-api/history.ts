@@ -1,6 +1,7 @@
 // What ran, in ComfyUI's own history shape. The bodies are made in the workshop's object and travel on unchanged; here only the query is read.
 import { both, readJson, seatRouter, segment } from "./context.ts";
 import { crashed, done, jsonText, tooLarge, validated } from "./answers.ts";
+import { withLargePrompts } from "./prompt-texts.ts";
 import { ifNoneMatch, readOrder } from "./queue.ts";
 
 export const historyRoutes = seatRouter();
@@ -12,10 +13,13 @@ historyRoutes.on("GET", both("/history"), async (c) => {
   if (maxItems === "malformed" || offset === "malformed") return crashed();
   const query = { max_items: maxItems === null ? null : Math.max(0, maxItems), offset: offset === null || offset < 0 ? null : offset };
   const answer = await rpc.history(seat, query, ifNoneMatch(c));
-  return validated(answer.body, answer.etag);
+  return validated(answer.body === null ? null : await withLargePrompts(c.env.seat, answer.body), answer.etag);
 });
 
-historyRoutes.on("GET", both("/history/:job"), async (c) => jsonText(await c.env.seat.rpc.historyEntry(c.env.seat.seat, segment(c, "job"))));
+historyRoutes.on("GET", both("/history/:job"), async (c) => {
+  const entry = await c.env.seat.rpc.historyEntry(c.env.seat.seat, segment(c, "job"));
+  return jsonText(await withLargePrompts(c.env.seat, entry));
+});
 
 historyRoutes.on("POST", both("/history"), async (c) => {
   const { rpc, seat } = c.env.seat;

@@ -2,13 +2,14 @@
 import { both, isRecord, readJson, seatRouter } from "./context.ts";
 import type { SeatRequest } from "./context.ts";
 import { crashed, done, json, tooLarge, validated } from "./answers.ts";
+import { withLargePrompts } from "./prompt-texts.ts";
 
 export const queueRoutes = seatRouter();
 
 queueRoutes.on("GET", both("/queue"), async (c) => {
   const { rpc, seat } = c.env.seat;
   const answer = await rpc.queueBody(seat, ifNoneMatch(c));
-  return validated(answer.body, answer.etag);
+  return validated(answer.body === null ? null : await withLargePrompts(c.env.seat, answer.body), answer.etag);
 });
 
 queueRoutes.on("POST", both("/queue"), async (c) => {

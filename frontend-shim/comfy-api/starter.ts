@@ -1,11 +1,12 @@
 // The starter workflow: text to picture on the sandbox's nodes, in the editor's own format (version 0.4). It is put into a seat's workflow list once,
 // never over a file of that name, and never again after the person deleted it. The same graph is the one template of the template browser and is what
 // `?template=` opens on a first visit, which is the stock frontend's own way to start with a given graph.
+import type { SeatCatalog } from "./catalog-source.ts";
 
 export const STARTER_PATH = "workflows/Text to picture (sandbox).json";
 export const STARTER_TEMPLATE = "text_to_picture_sandbox";
 /** The sandbox's only checkpoint (gpu-adapter/sandbox). */
-const CHECKPOINT = "sandbox-painter.safetensors";
+const SANDBOX_CHECKPOINT = "sandbox-painter.safetensors";
 
 type Link = [id: number, from: number, fromSlot: number, to: number, toSlot: number, type: string];
 const LINKS: Link[] = [
@@ -24,7 +25,7 @@ type Slot = [name: string, type: string];
 type Part = { id: number; type: string; title?: string; pos: [number, number]; size: [number, number]; inputs: Slot[]; outputs: Slot[]; widgets: unknown[]; color?: [string, string] };
 
 const PARTS: Part[] = [
-  { id: 1, type: "CheckpointLoaderSimple", pos: [40, 220], size: [320, 100], inputs: [], outputs: [["MODEL", "MODEL"], ["CLIP", "CLIP"], ["VAE", "VAE"]], widgets: [CHECKPOINT] },
+  { id: 1, type: "CheckpointLoaderSimple", pos: [40, 220], size: [320, 100], inputs: [], outputs: [["MODEL", "MODEL"], ["CLIP", "CLIP"], ["VAE", "VAE"]], widgets: [SANDBOX_CHECKPOINT] },
   {
     id: 2, type: "CLIPTextEncode", title: "What to paint", pos: [420, 120], size: [400, 180], inputs: [["clip", "CLIP"]], outputs: [["CONDITIONING", "CONDITIONING"]],
     widgets: ["a red fishing boat on a calm fjord at dawn, mist, mountains behind, wide shot, soft light"], color: ["#232", "#353"],
@@ -55,20 +56,29 @@ function node(part: Part, order: number): Record<string, unknown> {
   };
 }
 
-/** The graph as the editor saves one. */
-export function starterWorkflow(): Record<string, unknown> {
+/** The graph as the editor saves one, with a checkpoint that this workshop's GPUs have. */
+export function starterWorkflow(catalog: SeatCatalog | null): Record<string, unknown> {
+  const checkpoint = checkpointOf(catalog);
+  const parts = PARTS.map((part) => (part.type === "CheckpointLoaderSimple" ? { ...part, widgets: [checkpoint] } : part));
   return {
     id: "5b1f7f0e-2c1d-4f0b-9a54-9e0c7d3c8a11",
     revision: 0,
     last_node_id: PARTS.length,
     last_link_id: LINKS.length,
-    nodes: PARTS.map(node),
+    nodes: parts.map(node),
     links: LINKS,
     groups: [],
     config: {},
     extra: { ds: { scale: 0.8, offset: [60, 40] } },
     version: 0.4,
   };
+}
+
+/** The sandbox's where there is one, else the first the loader offers. */
+function checkpointOf(catalog: SeatCatalog | null): string {
+  const choices = catalog?.merged.shown.object_info["CheckpointLoaderSimple"]?.input?.required?.["ckpt_name"]?.[0];
+  const names = Array.isArray(choices) ? choices.filter((choice): choice is string => typeof choice === "string") : [];
+  return names.includes(SANDBOX_CHECKPOINT) ? SANDBOX_CHECKPOINT : (names[0] ?? SANDBOX_CHECKPOINT);
 }
 
 /** `/templates/index.json`: one module with one template, in the shape of the official templates package. */

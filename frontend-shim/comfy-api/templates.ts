@@ -14,7 +14,7 @@ const TEMPLATES = "workflow_templates";
 export const templateRoutes = seatRouter();
 
 templateRoutes.get("/templates/index.json", (c) => fixed(c, JSON.stringify(templateIndex()), "application/json"));
-templateRoutes.get(`/templates/${STARTER_TEMPLATE}.json`, (c) => fixed(c, JSON.stringify(starterWorkflow()), "application/json"));
+templateRoutes.get(`/templates/${STARTER_TEMPLATE}.json`, async (c) => fixed(c, JSON.stringify(starterWorkflow(await currentCatalog(c.env.seat))), "application/json"));
 // Our own drawing, nothing of a person's in it: safe to show inline as SVG.
 templateRoutes.get(`/templates/${STARTER_TEMPLATE}-1.svg`, (c) => fixed(c, STARTER_TILE, "image/svg+xml"));
 // No logos of partner models: there are no partner nodes.

@@ -113,7 +113,7 @@ async function styleSheet(files: R2Bucket, key: string): Promise<Response | null
 
 /** Put once per seat, never over a file, never back after it was deleted: the object remembers that it was done. */
 async function putStarter(seat: SeatContext): Promise<void> {
-  if (await seat.rpc.once(seat.seat, "starter")) await writeText(seat, STARTER_PATH, JSON.stringify(starterWorkflow()), false);
+  if (await seat.rpc.once(seat.seat, "starter")) await writeText(seat, STARTER_PATH, JSON.stringify(starterWorkflow(await currentCatalog(seat))), false);
 }
 
 /** A name segment of the raw path, decoded as ComfyUI decodes it. */

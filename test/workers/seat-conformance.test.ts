@@ -49,7 +49,7 @@ async function formOf(fields: [string, string][]): Promise<FormData> {
   return form;
 }
 
-async function contentOf(name: string, size: number): Promise<BlobPart> {
+async function contentOf(name: string, size: number): Promise<string | Uint8Array<ArrayBuffer>> {
   if (name.endsWith(".html")) return "<script>alert(1)</script>";
   return name.endsWith(".svg") ? '<svg xmlns="http://www.w3.org/2000/svg"/>' : await picture(size === 80 ? 128 : 255);
 }
