@@ -135,8 +135,8 @@ export class Ideal {
     const decision = decide(this.state, command, this.now);
     this.world.each?.(this.state, command, this.now, decision);
     const taken: Plain[] = [];
-    for (const effect of decision.effects) if (effect.type === "dispatch") taken.push(...this.take(effect.job, effect.attempt, effect.slot));
     for (const event of decision.events) if (event.type === "attempt_closed") this.running.delete(event.record.job);
+    for (const effect of decision.effects) if (effect.type === "dispatch") taken.push(...this.take(effect.job, effect.attempt, effect.slot));
     if (taken.length > 0) this.do({ type: "batch", commands: taken });
     return decision;
   }
