@@ -41,7 +41,8 @@ a:focus-visible,button:focus-visible,input:focus-visible{outline:3px solid var(-
 label{display:block;font-weight:600;margin:1rem 0 .3rem}
 input{width:100%;font:inherit;padding:.65rem .75rem;border:1px solid var(--line);border-radius:.5rem;background:var(--paper);color:var(--ink)}
 button,.button{display:inline-block;font:inherit;font-weight:600;margin-top:1.25rem;padding:.65rem 1.4rem;border:0;border-radius:.5rem;background:var(--accent);color:var(--on-accent);cursor:pointer;text-decoration:none}
-form button{width:100%}
+form.card label:first-of-type{margin-top:0}
+form.card button{width:100%}
 .alert{border-left:4px solid var(--bad);background:var(--card);padding:.7rem 1rem;border-radius:.4rem;margin:1rem 0}
 table{width:100%;border-collapse:collapse;background:var(--card);border:1px solid var(--line);border-radius:.6rem;overflow:hidden}
 th,td{text-align:left;padding:.55rem .8rem;border-top:1px solid var(--line);vertical-align:top}

@@ -1,22 +1,25 @@
 // What a runner's ComfyUI has [G13]: the report once in the store under its digest, the pool's pointer in the workshop's object. Invariant: a digest names
-// one content for ever, so a report is stored only if nothing stands under its digest, and a web file only with the checksum the report gave for it.
+// one content for ever and for all workshops, so it is computed again here before anything is stored under it, and a web file is stored only with the
+// checksum the report gave for it. No workshop's runner can put words into another's catalog.
 import { z } from "zod";
-import { catalogReport } from "../../gpu-adapter/contract.ts";
+import { canonicalJson, sha256Hex } from "../../gpu-adapter/canonical.ts";
+import { type CatalogReport, catalogReport } from "../../gpu-adapter/contract.ts";
 import { storeExact } from "../../r2/ingest.ts";
 import { catalogKey, catalogWebKey } from "../../r2/keys.ts";
 import type { PoolCaller } from "../auth/runner.ts";
 import { json, runnerError } from "../errors.ts";
-import { parse, type RunnerRequest } from "./runner.ts";
+import { check, readJson, type RunnerRequest } from "./runner.ts";
 
-/** A ComfyUI with hundreds of custom nodes reports a few MB. */
-const MAX_REPORT = 64 * 1024 * 1024;
 const DIGEST = /^[A-Za-z0-9_-]{16,100}$/;
 const MAX_WEB_FILES = 5_000;
 
 export async function reportCatalog(c: RunnerRequest, { workshop, pool, door }: PoolCaller): Promise<Response> {
-  const report = await parse(c, catalogReport, MAX_REPORT);
+  const body = await readJson(c);
+  if (body instanceof Response) return body;
+  const report = check(catalogReport, body.value);
   if (report instanceof Response) return report;
-  if (!DIGEST.test(report.digest)) return runnerError(400, "bad_request", "digest is not made of letters, digits, - and _.");
+  const { digest: _digest, ...rest } = body.value as CatalogReport;
+  if (report.digest !== (await sha256Hex(canonicalJson(rest)))) return runnerError(422, "bad_request", "digest is not the sha256 (lower-case hex) of the canonical JSON of the rest of the report.");
   if (report.web_files.length > MAX_WEB_FILES) return runnerError(400, "bad_request", `A catalog takes ${MAX_WEB_FILES} web files at most.`);
   await c.env.FILES.put(catalogKey(report.digest), JSON.stringify(report), { onlyIf: { etagDoesNotMatch: "*" }, httpMetadata: { contentType: "application/json" }, customMetadata: { workshop, pool } });
   await door.setCatalog(pool, report.digest, { comfyui_version: comfyVersion(report.system_stats) });

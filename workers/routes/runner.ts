@@ -115,16 +115,23 @@ async function postNext(c: RunnerRequest, { door, workshop, pool }: PoolCaller):
 }
 
 /** The body by its schema, or the answer that says what is wrong with it: which field, never its value. */
-export async function parse<S extends z.ZodType>(c: RunnerRequest, schema: S, limit = MAX_BODY): Promise<z.infer<S> | Response> {
+export async function parse<S extends z.ZodType>(c: RunnerRequest, schema: S): Promise<z.infer<S> | Response> {
+  const body = await readJson(c);
+  return body instanceof Response ? body : check(schema, body.value);
+}
+
+export async function readJson(c: RunnerRequest): Promise<{ value: unknown } | Response> {
   const declared = Number(c.req.header("content-length") ?? 0);
-  const text = declared > limit ? null : await c.req.text();
-  if (text === null || text.length > limit) return runnerError(413, "payload_too_large", `The body is over ${limit} bytes.`);
-  let value: unknown;
+  const text = declared > MAX_BODY ? null : await c.req.text();
+  if (text === null || text.length > MAX_BODY) return runnerError(413, "payload_too_large", `The body is over ${MAX_BODY} bytes.`);
   try {
-    value = JSON.parse(text);
+    return { value: JSON.parse(text) as unknown };
   } catch {
     return runnerError(400, "bad_request", "The body is no JSON.");
   }
+}
+
+export function check<S extends z.ZodType>(schema: S, value: unknown): z.infer<S> | Response {
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
   const issue = parsed.error.issues[0];

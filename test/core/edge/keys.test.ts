@@ -1,4 +1,4 @@
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { catalogWebKey, inputKey, MAX_KEY_BYTES, outputKey, promptKey, safeName, userdataKey, userdataPath, userdataPrefix } from "../../../r2/keys.ts";
 
