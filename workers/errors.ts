@@ -1,5 +1,6 @@
 // Refusals become HTTP here and nowhere else: one exhaustive table of reasons (docs/spec/queue.md 3, docs/spec/runner.md 6.3), one body shape per door.
 import type { Refusal, RefusalReason } from "../durable-objects/contract.ts";
+import { stringifyJson } from "../gpu-adapter/json.ts";
 
 /** The seat's door speaks ComfyUI: an unknown node is a bad prompt there (400), everywhere else an unprocessable one (422). */
 export type Door = "seat" | "runner" | "ops";
@@ -50,8 +51,9 @@ export function assertNever(value: never): never {
   throw new Error(`unhandled: ${String(value)}`);
 }
 
+/** Seeds of 64 bits go through unharmed. */
 export function json(value: unknown, status = 200, headers: Record<string, string> = {}): Response {
-  return new Response(JSON.stringify(value), { status, headers: { "content-type": "application/json; charset=utf-8", "cache-control": "no-store", ...headers } });
+  return new Response(stringifyJson(value), { status, headers: { "content-type": "application/json; charset=utf-8", "cache-control": "no-store", ...headers } });
 }
 
 /** What ComfyUI's own clients read: every frontend shows `error.message`. */

@@ -4,6 +4,7 @@
 import { z } from "zod";
 import { canonicalJson, sha256Hex } from "../../gpu-adapter/canonical.ts";
 import { type CatalogReport, catalogReport } from "../../gpu-adapter/contract.ts";
+import { parseJson, stringifyJson } from "../../gpu-adapter/json.ts";
 import { storeExact } from "../../r2/ingest.ts";
 import { catalogKey, catalogWebKey } from "../../r2/keys.ts";
 import type { PoolCaller } from "../auth/runner.ts";
@@ -21,7 +22,7 @@ export async function reportCatalog(c: RunnerRequest, { workshop, pool, door }: 
   const { digest: _digest, ...rest } = body.value as CatalogReport;
   if (report.digest !== (await sha256Hex(canonicalJson(rest)))) return runnerError(422, "bad_request", "digest is not the sha256 (lower-case hex) of the canonical JSON of the rest of the report.");
   if (report.web_files.length > MAX_WEB_FILES) return runnerError(400, "bad_request", `A catalog takes ${MAX_WEB_FILES} web files at most.`);
-  await c.env.FILES.put(catalogKey(report.digest), JSON.stringify(report), { onlyIf: { etagDoesNotMatch: "*" }, httpMetadata: { contentType: "application/json" }, customMetadata: { workshop, pool } });
+  await c.env.FILES.put(catalogKey(report.digest), stringifyJson(report), { onlyIf: { etagDoesNotMatch: "*" }, httpMetadata: { contentType: "application/json" }, customMetadata: { workshop, pool } });
   await door.setCatalog(pool, report.digest, { comfyui_version: comfyVersion(report.system_stats) });
   const present = await presentFiles(c.env.FILES, report.digest);
   const want_files = report.web_files.flatMap(({ path }) => {
@@ -39,7 +40,7 @@ export async function putWebFile(c: RunnerRequest): Promise<Response> {
   if (!DIGEST.test(digest) || path === null) return runnerError(400, "bad_request", "This is no path of a web file.");
   const stored = await c.env.FILES.get(catalogKey(digest));
   if (stored === null) return runnerError(404, "not_found", "Report the catalog first.");
-  const report = catalogReport.pick({ web_files: true }).parse(await stored.json());
+  const report = catalogReport.pick({ web_files: true }).parse(parseJson(await stored.text()));
   const announced = report.web_files.find((file) => file.path === path);
   const key = catalogWebKey(digest, path);
   if (announced === undefined || key === null) return runnerError(404, "not_found", "The catalog's report names no such file.");

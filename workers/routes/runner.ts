@@ -3,6 +3,7 @@
 import { type Context, Hono } from "hono";
 import type { z } from "zod";
 import { claimRequest, eventBatch, nextRequest, result } from "../../gpu-adapter/contract.ts";
+import { parseJson } from "../../gpu-adapter/json.ts";
 import { storeExact, storePart } from "../../r2/ingest.ts";
 import { serveObject } from "../../r2/serve.ts";
 import { verifyFile } from "../../r2/signed.ts";
@@ -125,7 +126,7 @@ export async function readJson(c: RunnerRequest): Promise<{ value: unknown } | R
   const text = declared > MAX_BODY ? null : await c.req.text();
   if (text === null || text.length > MAX_BODY) return runnerError(413, "payload_too_large", `The body is over ${MAX_BODY} bytes.`);
   try {
-    return { value: JSON.parse(text) as unknown };
+    return { value: parseJson(text) };
   } catch {
     return runnerError(400, "bad_request", "The body is no JSON.");
   }

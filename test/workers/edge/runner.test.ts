@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { Submit } from "../../../durable-objects/contract.ts";
 import { canonicalJson, sha256Hex } from "../../../gpu-adapter/canonical.ts";
 import { type CatalogReport, MULTIPART_FROM_BYTES, nextAnswer, type RunResult, uploadAnswer, type UploadFile, type Work } from "../../../gpu-adapter/contract.ts";
+import { stringifyJson } from "../../../gpu-adapter/json.ts";
 import { openWorkshop } from "../../../workers/workshop.ts";
 import { basic, call, HOST, post, sha256, workshop, type Workshop } from "./edge.ts";
 
@@ -210,6 +211,15 @@ describe("[G13] catalogs", () => {
     expect((await put("pack/a%20b.js", script)).status).toBe(200);
     expect((await put("pack/a%20b.js", script)).status).toBe(200);
     expect(await (await post("/runner/v1/flow/pools/gpu/catalog", sent, asRunner())).json()).toEqual({ want_files: [] });
+  });
+
+  it("an integer of 64 bits in a report is the same integer in the store", async () => {
+    const { digest: _digest, ...rest } = await report();
+    const changed = { ...rest, object_info: { KSampler: { max: 18_446_744_073_709_551_615n } } };
+    const digest = await sha256Hex(canonicalJson(changed));
+    const answer = await call("/runner/v1/flow/pools/gpu/catalog", { method: "POST", headers: asRunner(), body: stringifyJson({ digest, ...changed }) });
+    expect(answer.status).toBe(200);
+    expect(await (await env.FILES.get(`catalog/${digest}.json`))?.text()).toContain('"max":18446744073709551615}');
   });
 
   it("[G13] a report under a digest that is not its own is refused, so nobody can prepare another's catalog", async () => {
