@@ -1,7 +1,7 @@
 // The bytes of one produced file, hashed once: small ones in memory, large ones on disk, so that a 300 MB film does not become 300 MB of runner.
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream, createWriteStream, openAsBlob } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -9,10 +9,13 @@ import type { ReadableStream as WebStream } from "node:stream/web";
 import type { FileName } from "../contract.ts";
 import { type Comfy, ComfyError } from "./comfy.ts";
 import type { ComfyFolders } from "./disk.ts";
+import { untagged } from "./untag.ts";
 
 export type Content = { size: number; sha256: string; contentType: string; body: Blob; dispose(): Promise<void> };
+/** Where to read from, and the seat tag to take out. */
+export type Source = { comfy: Comfy; folders: ComfyFolders; spoolDir: string; seatTag: string; signal: AbortSignal };
 
-/** Files up to this many bytes are kept in memory between download and upload. */
+/** Files up to this many bytes are kept in memory between download and upload; in larger ones the seat tag is not looked for. */
 const IN_MEMORY_BYTES = 32 * 1024 * 1024;
 
 const TYPES: Record<string, string> = {
@@ -30,26 +33,29 @@ export function contentTypeOf(filename: string): string {
 const nothing = async (): Promise<void> => {};
 
 /** null: ComfyUI has no such file (any more). Throws ComfyError when it does not answer. */
-export async function readContent(file: FileName, comfy: Comfy, folders: ComfyFolders, spoolDir: string, signal: AbortSignal): Promise<Content | null> {
+export async function readContent(file: FileName, source: Source): Promise<Content | null> {
   const contentType = contentTypeOf(file.filename);
-  const local = await folders.find(file);
-  if (local !== null) {
-    const hash = createHash("sha256");
-    for await (const chunk of createReadStream(local.path)) hash.update(chunk as Uint8Array);
-    const body = await openAsBlob(local.path);
-    return { size: body.size, sha256: hash.digest("hex"), contentType, body, dispose: nothing };
-  }
-  const answer = await comfy.view(file, "GET", signal).catch((error: unknown) => {
+  const local = await source.folders.find(file);
+  if (local !== null) return local.size <= IN_MEMORY_BYTES ? inMemory(await readFile(local.path), contentType, source.seatTag) : fromDisk(local.path, contentType);
+  const answer = await source.comfy.view(file, "GET", source.signal).catch((error: unknown) => {
     if (error instanceof ComfyError && (error.status === 404 || error.status === 400 || error.status === 403)) return null;
     throw error;
   });
   if (answer === null) return null;
   const length = Number(answer.headers.get("Content-Length") ?? Number.NaN);
-  if (length <= IN_MEMORY_BYTES) {
-    const bytes = new Uint8Array(await answer.arrayBuffer());
-    return { size: bytes.byteLength, sha256: createHash("sha256").update(bytes).digest("hex"), contentType, body: new Blob([bytes]), dispose: nothing };
-  }
-  return spool(answer, contentType, spoolDir);
+  return length <= IN_MEMORY_BYTES ? inMemory(Buffer.from(await answer.arrayBuffer()), contentType, source.seatTag) : spool(answer, contentType, source.spoolDir);
+}
+
+function inMemory(read: Buffer, contentType: string, seatTag: string): Content {
+  const bytes = untagged(read, seatTag);
+  return { size: bytes.byteLength, sha256: createHash("sha256").update(bytes).digest("hex"), contentType, body: new Blob([Uint8Array.from(bytes)]), dispose: nothing };
+}
+
+async function fromDisk(path: string, contentType: string): Promise<Content> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(path)) hash.update(chunk as Uint8Array);
+  const body = await openAsBlob(path);
+  return { size: body.size, sha256: hash.digest("hex"), contentType, body, dispose: nothing };
 }
 
 async function spool(answer: Response, contentType: string, spoolDir: string): Promise<Content> {
@@ -59,9 +65,9 @@ async function spool(answer: Response, contentType: string, spoolDir: string): P
   const dispose = async (): Promise<void> => rm(path, { force: true });
   try {
     if (answer.body === null) throw new ComfyError("ComfyUI answered with an empty body", answer.status, "");
-    const source = Readable.fromWeb(answer.body as WebStream);
-    source.on("data", (chunk: Uint8Array) => hash.update(chunk));
-    await pipeline(source, createWriteStream(path));
+    const stream = Readable.fromWeb(answer.body as WebStream);
+    stream.on("data", (chunk: Uint8Array) => hash.update(chunk));
+    await pipeline(stream, createWriteStream(path));
     const body = await openAsBlob(path);
     return { size: body.size, sha256: hash.digest("hex"), contentType, body, dispose };
   } catch (error) {

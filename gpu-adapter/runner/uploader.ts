@@ -134,10 +134,10 @@ export class Uploader {
   }
 
   async #read(file: FoundFile): Promise<Content | null> {
-    const { comfy, folders, spoolDir, signal } = this.#deps;
+    const { signal } = this.#deps;
     for (let failures = 0; ; failures++) {
       try {
-        return await readContent(file, comfy, folders, spoolDir, signal);
+        return await readContent(file, this.#deps);
       } catch (error) {
         if (failures >= 2 || signal.aborted) throw new UploadFailure(`ComfyUI did not hand out "${basename(file.filename)}" (${words(error)}).`);
         await sleep(backoffMs(RECONNECT, failures, Math.random()), signal);
