@@ -7,6 +7,7 @@ import { openDirectory } from "../../durable-objects/directory.ts";
 import type { EdgeEnv } from "../app.ts";
 import { may } from "../auth/may.ts";
 import { isOperator, signPoolToken } from "../auth/tokens.ts";
+import { readText } from "../body.ts";
 import { json, opsError, refuse } from "../errors.ts";
 import { log } from "../log.ts";
 import { INSTRUCTOR, isSeatName, isWorkshopName } from "../names.ts";
@@ -18,6 +19,8 @@ type OpsRequest = Context<EdgeEnv>;
 
 /** A room of people; more is another workshop. */
 const MAX_SEATS = 500;
+/** Bytes of a command. */
+const MAX_BODY = 256 * 1024;
 
 const workshopName = z.string().refine(isWorkshopName, "must be small letters, digits and -, starting with a letter, at most 40, and no reserved word");
 const seatName = z.string().refine((name) => isSeatName(name) && name !== INSTRUCTOR, "must be small letters, digits, - and _, starting with a letter, at most 40, and no reserved word");
@@ -172,9 +175,10 @@ function nextNames(stem: string, count: number, seats: { seat: string }[]): stri
 }
 
 async function parse<S extends z.ZodType>(c: OpsRequest, schema: S): Promise<z.infer<S> | Response> {
+  const text = await readText(c.req.raw, MAX_BODY);
+  if (text === null) return opsError(413, "payload_too_large", `A command takes ${MAX_BODY} bytes at most.`);
   let value: unknown;
   try {
-    const text = await c.req.text();
     value = text.trim() === "" ? {} : JSON.parse(text);
   } catch {
     return opsError(400, "bad_request", "The body is no JSON.");

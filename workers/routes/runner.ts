@@ -9,6 +9,7 @@ import { serveObject } from "../../r2/serve.ts";
 import { verifyFile } from "../../r2/signed.ts";
 import type { EdgeEnv } from "../app.ts";
 import { asAttempt, asPool, type AttemptCaller, type PoolCaller } from "../auth/runner.ts";
+import { readText } from "../body.ts";
 import { json, refuse, runnerError } from "../errors.ts";
 import { isWorkshopName } from "../names.ts";
 import { putWebFile, reportCatalog } from "./runner-catalog.ts";
@@ -122,9 +123,8 @@ export async function parse<S extends z.ZodType>(c: RunnerRequest, schema: S): P
 }
 
 export async function readJson(c: RunnerRequest): Promise<{ value: unknown } | Response> {
-  const declared = Number(c.req.header("content-length") ?? 0);
-  const text = declared > MAX_BODY ? null : await c.req.text();
-  if (text === null || text.length > MAX_BODY) return runnerError(413, "payload_too_large", `The body is over ${MAX_BODY} bytes.`);
+  const text = await readText(c.req.raw, MAX_BODY);
+  if (text === null) return runnerError(413, "payload_too_large", `The body is over ${MAX_BODY} bytes.`);
   try {
     return { value: parseJson(text) };
   } catch {

@@ -7,6 +7,7 @@ import { checkPassword, identify } from "../auth/identity.ts";
 import { may } from "../auth/may.ts";
 import { safeNext } from "../auth/next.ts";
 import { newSession, setCookies, signSession } from "../auth/session.ts";
+import { readText } from "../body.ts";
 import { json, opsError, refuse } from "../errors.ts";
 import { log } from "../log.ts";
 import { INSTRUCTOR, isSeatName, isWorkshopName, splitPath } from "../names.ts";
@@ -107,9 +108,8 @@ type Form = { json: boolean; seat?: string; username?: string; password?: string
 
 async function readForm(request: Request): Promise<Form | null> {
   const type = request.headers.get("content-type") ?? "";
-  const bytes = Number(request.headers.get("content-length") ?? 0) > MAX_FORM ? null : await request.arrayBuffer();
-  if (bytes === null || bytes.byteLength > MAX_FORM) return null;
-  const text = new TextDecoder().decode(bytes);
+  const text = await readText(request, MAX_FORM);
+  if (text === null) return null;
   if (!type.includes("json")) return { json: false, ...fields(Object.fromEntries(new URLSearchParams(text))) };
   try {
     return { json: true, ...fields(JSON.parse(text) as unknown) };

@@ -1,9 +1,10 @@
 // Route x role: every door of the edge, knocked at by everybody [seeds 48]. What is not in the table is answered as the last lines say.
+import { listDurableObjectIds } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { signAttempt, signFile } from "../../../r2/signed.ts";
 import { signPoolToken } from "../../../workers/auth/tokens.ts";
-import { OPERATOR, basic, call, gist, signIn, workshop, type Workshop } from "./edge.ts";
+import { OPERATOR, basic, call, gist, post, signIn, workshop, type Workshop } from "./edge.ts";
 
 const JOB = "11111111-2222-4333-8444-555555555555";
 const ATTEMPT = `/runner/v1/doors/jobs/${JOB}/attempts/1`;
@@ -110,6 +111,15 @@ describe("[CF12] every door and everybody at it", () => {
     expect(found).toEqual(Object.fromEntries(who.map((caller, index) => [caller, statuses[index]])));
   });
 
+  it("the dashboard runs its one script and nothing else", async () => {
+    const answer = await call("/doors/dashboard/", { headers: headers.instructor });
+    const scripts = [...(await answer.text()).matchAll(/<script[^>]*nonce="([^"]+)"/g)].map(([, nonce]) => nonce);
+    expect(scripts).toHaveLength(1);
+    expect(answer.headers.get("content-security-policy")).toContain(`script-src 'nonce-${scripts[0]}'; connect-src 'self'`);
+    const state = await (await call("/doors/dashboard/api/state", { headers: headers.instructor })).json();
+    expect(state).toMatchObject({ title: "Workshop doors", health: { workshop: "doors", jobs: { waiting: 0, live: 0 }, runners: [] }, seats: [{ seat: "instructor" }, { seat: "user001" }, { seat: "user002" }] });
+  });
+
   it("no refusal at the seat's door is an internal error or carries a body of somebody's", async () => {
     for (const caller of ["anonymous", "other seat"] as const) {
       const answer = await call("/doors/user001/api/history", { headers: headers[caller] });
@@ -161,11 +171,17 @@ describe("who is asked to sign in, and how", () => {
     expect(await gist(await call(path))).toBe(leads);
   });
 
-  it("an address that leads nowhere says so, and wakes no workshop", async () => {
+  it("an address that leads nowhere says so, and wakes no workshop's object", async () => {
+    const before = (await listDurableObjectIds(env.WORKSHOP)).length;
     for (const path of ["/login/", "/No-Such/", "/none/login"]) {
       const answer = await call(path);
       expect([answer.status, await answer.text()]).toEqual([404, expect.stringContaining("Nothing here")]);
     }
+    expect((await post("/none-2/login", { seat: "user001", password: "x" })).status).toBe(401);
+    expect((await call("/none-3/user001/prompt", { headers: basic("user001", "x") })).status).toBe(401);
+    expect((await call("/none-4/user001/prompt")).status).toBe(401);
+    expect((await call("/none-5/user001/prompt", { headers: { cookie: "cm_user001=forged.forged" } })).status).toBe(401);
+    expect(await listDurableObjectIds(env.WORKSHOP)).toHaveLength(before);
   });
 });
 

@@ -80,6 +80,19 @@ describe("signing in", () => {
     expect((await call("/login-shop/login", { method: "POST", headers: { "content-type": type }, body })).status).toBe(400);
   });
 
+  it("a body without an announced length is read no further than the form may be long", async () => {
+    let sent = 0;
+    const endless = new ReadableStream<Uint8Array>({
+      pull(controller) {
+        sent += 1024;
+        if (sent > 10_000_000) controller.close();
+        else controller.enqueue(new Uint8Array(1024).fill(97));
+      },
+    });
+    expect((await call("/login-shop/login", { method: "POST", headers: { "content-type": "application/x-www-form-urlencoded" }, body: endless })).status).toBe(400);
+    expect(sent).toBeLessThan(1_000_000);
+  });
+
   it("[CF27] a form on another site cannot sign anybody in", async () => {
     const answer = await form({ seat: "user001", password }, { origin: "https://evil.example" });
     expect([answer.status, answer.headers.getSetCookie()]).toEqual([403, []]);
