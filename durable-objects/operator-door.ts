@@ -1,0 +1,71 @@
+// What operators and sign-in ask of a workshop: seats, passwords' hashes, pools, health.
+import type * as door from "./contract.ts";
+import { endedCount } from "./job-store.ts";
+import { poolConfig } from "./pool-setup.ts";
+import { refused } from "./refusals.ts";
+import { putSeats, seatIdentity, seatList } from "./seat-store.ts";
+import type { Shell } from "./shell.ts";
+
+export class OperatorDoor {
+  readonly #shell: Shell;
+
+  constructor(shell: Shell) {
+    this.#shell = shell;
+  }
+
+  create(setup: door.WorkshopSetup): door.Answer<{ created: boolean }> {
+    if (this.#shell.meta("workshop") !== null) return { ok: true, created: false };
+    this.#shell.sql.transaction(() => {
+      this.#shell.setMeta("workshop", setup.workshop);
+      this.#shell.setMeta("title", setup.title);
+      putSeats(this.#shell.sql, setup.seats);
+    });
+    for (const pool of setup.pools) this.putPool(pool);
+    return { ok: true, created: true };
+  }
+
+  putSeats(seats: door.SeatCredential[]): door.Answer<{ added: string[]; changed: string[] }> {
+    return this.#shell.missing() ?? { ok: true, ...this.#shell.sql.transaction(() => putSeats(this.#shell.sql, seats)) };
+  }
+
+  putPool(pool: door.PoolSetup): door.Answer<object> {
+    const missing = this.#shell.missing();
+    if (missing) return missing;
+    this.#shell.setMeta(`pool:${pool.id}`, JSON.stringify(pool));
+    const decision = this.#shell.run<"upsert_pool">({ type: "upsert_pool", pool: poolConfig(pool, this.#shell.engine.state.pools.get(pool.id), this.#shell.engine.state.pools.size) });
+    if (!decision.ok) return refused(decision);
+    const wanted = [...this.#shell.engine.state.pools.keys()].reduce((sum, id) => sum + (this.#shell.poolSetup(id)?.max_in_flight ?? 0), 0);
+    if (this.#shell.engine.state.workshop.wanted < wanted) this.#shell.run<"set_wanted">({ type: "set_wanted", slots: wanted, by: "operator" });
+    this.#shell.runners.count(pool.id);
+    return { ok: true };
+  }
+
+  seatIds(): door.Answer<{ title: string; seats: { seat: string; role: door.Role }[] }> {
+    return this.#shell.missing() ?? { ok: true, title: this.#shell.meta("title") ?? "", seats: seatList(this.#shell.sql) };
+  }
+
+  identity(seat: string): door.Answer<{ identity: door.SeatIdentity }> {
+    const identity = seatIdentity(this.#shell.sql, seat);
+    return identity ? { ok: true, identity } : (this.#shell.missing() ?? { ok: false, reason: "no_such_seat", message: `There is no seat ${seat} in this workshop.` });
+  }
+
+  health(): door.Answer<{ health: door.Health }> {
+    const missing = this.#shell.missing();
+    if (missing) return missing;
+    const { workshop, jobs, attempts } = this.#shell.engine.state;
+    const runners = this.#shell.sockets.runners().filter(({ at }) => at.runner !== null);
+    return {
+      ok: true,
+      health: {
+        workshop: this.#shell.meta("workshop") ?? "",
+        revision: this.#shell.engine.revision,
+        mode: workshop.mode,
+        switches: workshop.switch,
+        jobs: { waiting: jobs.size - attempts.size, live: attempts.size, ended: endedCount(this.#shell.sql) },
+        runners: runners.map(({ at }) => ({ id: at.runner?.id ?? "", pool: at.pool, busy: at.job !== null, gpu: at.runner?.gpu_name ?? null, comfyui: at.runner?.comfyui_version ?? null, last_seen: at.since })),
+        seats: seatList(this.#shell.sql).length,
+        sockets: this.#shell.sockets.count(),
+      },
+    };
+  }
+}

@@ -1,0 +1,147 @@
+// The shell around the queue: load -> decide -> commit -> effects, and the parts it is made of. The object's doors (seat-door, operator-door, ...) use it.
+// Invariants: state first, frames and calls after the commit [Q6]; what was asked of the alarm is never later than the next moment something falls due [CF11].
+import type { Refusal, PoolSetup } from "./contract.ts";
+import { Engine } from "./engine.ts";
+import { type Delivered, JobKeeper } from "./job-keeper.ts";
+import { migrate } from "./migrations.ts";
+import { type Command, type CommandType, type Decision, type Effect, effectsDue, forecast, nextWake } from "./queue/index.ts";
+import { RunRelay } from "./run-relay.ts";
+import { RunnerDesk } from "./runner-desk.ts";
+import { RunnerHall } from "./runner-hall.ts";
+import { RunnerProtocol } from "./runner-protocol.ts";
+import { SeatHall } from "./seat-hall.ts";
+import { trimSeatLogs } from "./seat-store.ts";
+import { Sockets } from "./sockets.ts";
+import { integer, objectSql, type Sql, text } from "./sql.ts";
+
+type Forecasts = ReturnType<typeof forecast>;
+
+export class Shell {
+  readonly ctx: DurableObjectState;
+  readonly sql: Sql;
+  readonly engine: Engine;
+  readonly sockets: Sockets;
+  readonly relay: RunRelay;
+  readonly desk: RunnerDesk;
+  readonly protocol: RunnerProtocol;
+  readonly runners: RunnerHall;
+  readonly seats: SeatHall;
+  readonly #keeper: JobKeeper;
+  #armed: number | null = null;
+  #forecasted: { at: number; jobs: Forecasts } = { at: 0, jobs: new Map() };
+
+  constructor(ctx: DurableObjectState, env: Env) {
+    this.ctx = ctx;
+    this.sql = objectSql(ctx.storage);
+    migrate(this.sql);
+    this.engine = new Engine(this.sql, () => Date.now());
+    const remaining = (seat: string): number => this.remaining(seat);
+    const now = (): number => this.engine.now();
+    const workshop = (): string => this.meta("workshop") ?? "";
+    const run = <T extends CommandType>(command: Extract<Command, { type: T }>, record?: (decision: Decision<T>) => void, delivered?: Delivered): Decision<T> => this.run(command, record, delivered);
+    this.sockets = new Sockets(ctx, remaining);
+    this.relay = new RunRelay(this.sql, this.sockets);
+    this.#keeper = new JobKeeper(this.sql, this.relay, this.sockets);
+    this.desk = new RunnerDesk({ sql: this.sql, engine: this.engine, relay: this.relay, env, workshop });
+    this.protocol = new RunnerProtocol({ sql: this.sql, desk: this.desk, relay: this.relay, run, now, workshop });
+    this.runners = new RunnerHall({ sockets: this.sockets, engine: this.engine, desk: this.desk, protocol: this.protocol, run, poolSetup: (pool) => this.poolSetup(pool) });
+    this.seats = new SeatHall({ sql: this.sql, sockets: this.sockets, relay: this.relay, remaining, now });
+    // What was committed before a restart may never have been sent; each of these may safely be done again.
+    for (const effect of effectsDue(this.engine.state)) this.#effect(effect);
+    this.#arm();
+  }
+
+  /** Decides, commits (with `record` in the same transaction), tells the pages, sets effects going. Throws only when the database does. */
+  run<T extends CommandType>(command: Extract<Command, { type: T }>, record: (decision: Decision<T>) => void = () => undefined, delivered: Delivered | null = null): Decision<T> {
+    const now = this.engine.now();
+    let decision: Decision<T>;
+    try {
+      decision = this.engine.run<T>(command, (made) => {
+        record(made);
+        this.#keeper.record(made, now, delivered);
+      });
+    } catch (error) {
+      this.#keeper.drop();
+      this.relay.reset();
+      throw error;
+    }
+    this.#keeper.tell();
+    for (const effect of decision.effects) this.#effect(effect);
+    this.#arm();
+    return decision;
+  }
+
+  /** Effects leave after the commit; what comes of them comes back as a command. */
+  #effect(effect: Effect): void {
+    switch (effect.type) {
+      case "dispatch":
+      case "hand_over_again":
+        this.ctx.waitUntil(this.runners.offer(effect).catch((error: unknown) => this.complain("offer_failed", error)));
+        return;
+      case "tell_runner":
+        this.runners.tellRunner(effect.job, effect.attempt, effect.lease, effect.what);
+        return;
+      case "ask_status":
+      case "provider_cancel":
+        // A pulling runner has no provider to ask: its socket and its lease say everything.
+        return;
+    }
+  }
+
+  complain(event: string, error: unknown): void {
+    console.error(JSON.stringify({ event, workshop: this.meta("workshop"), revision: this.engine.revision, error: error instanceof Error ? error.message : String(error) }));
+  }
+
+  /** Arms the alarm no later than the next moment something falls due; an early alarm finds nothing and arms again. */
+  #arm(): void {
+    const wake = nextWake(this.engine.state, this.engine.now());
+    if (wake === null || (this.#armed !== null && this.#armed <= wake && this.#armed > this.engine.now())) return;
+    this.#armed = wake;
+    void this.ctx.storage.setAlarm(wake);
+  }
+
+  /** The alarm's work; never throws and always arms the next wake. */
+  alarm(): void {
+    this.#armed = null;
+    try {
+      this.run<"tick">({ type: "tick" });
+      for (const pool of this.engine.state.pools.keys()) this.runners.count(pool);
+      trimSeatLogs(this.sql);
+    } catch (error) {
+      this.complain("tick_failed", error);
+    } finally {
+      this.#arm();
+    }
+  }
+
+  /** Places and times of waiting jobs, run forward at most once a second [Q76]. */
+  forecast(): Forecasts {
+    const now = this.engine.now();
+    if (now - this.#forecasted.at >= 1000) this.#forecasted = { at: now, jobs: forecast(this.engine.state, now) };
+    return this.#forecasted.jobs;
+  }
+
+  /** Waiting and running jobs of a seat: ComfyUI's `queue_remaining`. */
+  remaining(seat: string): number {
+    return integer(this.sql.all("SELECT count(*) AS n FROM jobs WHERE seat = ? AND ended IS NULL", seat)[0] ?? {}, "n");
+  }
+
+  poolSetup(pool: string): PoolSetup | null {
+    const value = this.meta(`pool:${pool}`);
+    return value === null ? null : (JSON.parse(value) as PoolSetup);
+  }
+
+  /** The refusal every door gives while nobody has created this workshop, or null. */
+  missing(): Refusal | null {
+    return this.meta("workshop") === null ? { ok: false, reason: "no_such_workshop", message: "There is no such workshop. An operator creates it first." } : null;
+  }
+
+  meta(key: string): string | null {
+    const row = this.sql.all("SELECT value FROM meta WHERE key = ?", key)[0];
+    return row ? text(row, "value") : null;
+  }
+
+  setMeta(key: string, value: string): void {
+    this.sql.all("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", key, value);
+  }
+}
