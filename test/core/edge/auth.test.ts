@@ -9,6 +9,8 @@ import { isSeatName, isWorkshopName, rawPath, splitPath } from "../../../workers
 
 const SECRET = "a-secret-of-at-least-thirty-two-characters";
 
+const ask = (method: string, headers: Record<string, string>): boolean => crossSite(new Request("https://shop.example:8443/demo/user001/api/prompt", { method, headers }));
+
 describe("who may do what", () => {
   const table: Record<Principal, Action[]> = {
     anonymous: ["site.read"],
@@ -76,8 +78,6 @@ describe("guessing", () => {
 });
 
 describe("cross-site requests", () => {
-  const ask = (method: string, headers: Record<string, string>): boolean => crossSite(new Request("https://shop.example:8443/demo/user001/api/prompt", { method, headers }));
-
   it.each([
     ["POST", { origin: "https://shop.example:8443" }, false],
     ["POST", {}, false],

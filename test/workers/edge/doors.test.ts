@@ -36,7 +36,6 @@ const DASHBOARD = (status: number): number[] => [401, 403, 403, status, 401, 401
 const POOL = (status: number): number[] => [401, 401, 401, 401, status, 401, 401];
 const RUN = (status: number): number[] => [401, 401, 401, 401, 401, status, 401];
 const OPS = (status: number): number[] => [401, 401, 401, 401, 401, 401, status];
-
 const rows: Row[] = [
   ["GET", "/", ALL(200)],
   ["GET", "/health", ALL(200)],
@@ -235,9 +234,13 @@ describe("[CF27] sockets", () => {
   });
 });
 
-describe("tokens of machines", () => {
-  const next = (token: string): Promise<Response> => call("/runner/v1/doors/pools/gpu/next", { method: "POST", headers: { authorization: `Bearer ${token}` }, body: "{}" });
+const next = (token: string): Promise<Response> => call("/runner/v1/doors/pools/gpu/next", { method: "POST", headers: { authorization: `Bearer ${token}` }, body: "{}" });
+const claim = (exp: number): Promise<Response> => call(`${ATTEMPT}/claim`, { method: "POST", headers: { authorization: `Bearer ${signAttempt(env.SESSION_SECRET, { workshop: "doors", job: JOB, attempt: 1, exp })}` }, body: "{}" });
 
+const token = (claims: Partial<Parameters<typeof signFile>[1]>): string => signFile(env.SESSION_SECRET, { op: "put", key: "t/doors", size: 3, exp: Date.now() + 60_000, ...claims });
+const at = (signed: string, method: string, body?: string): Promise<Response> => call(`/runner/v1/doors/files/${signed}`, { method, ...(body === undefined ? {} : { body }) });
+
+describe("tokens of machines", () => {
   it("[G9] a token for another pool, another workshop or by another secret opens nothing", async () => {
     expect((await next(signPoolToken(env.SESSION_SECRET, { workshop: "doors", pool: "other", version: 1 }))).status).toBe(403);
     expect((await next(signPoolToken(env.SESSION_SECRET, { workshop: "other", pool: "gpu", version: 1 }))).status).toBe(403);
@@ -247,14 +250,11 @@ describe("tokens of machines", () => {
   });
 
   it("[G9] an attempt's token ends", async () => {
-    const claim = (exp: number): Promise<Response> => call(`${ATTEMPT}/claim`, { method: "POST", headers: { authorization: `Bearer ${signAttempt(env.SESSION_SECRET, { workshop: "doors", job: JOB, attempt: 1, exp })}` }, body: "{}" });
     expect((await claim(Date.now() - 1)).status).toBe(401);
     expect((await claim(Date.now() + 60_000)).status).toBe(400);
   });
 
   it("[G21] a file address does what it was made for, until it ends", async () => {
-    const token = (claims: Partial<Parameters<typeof signFile>[1]>): string => signFile(env.SESSION_SECRET, { op: "put", key: "t/doors", size: 3, exp: Date.now() + 60_000, ...claims });
-    const at = (signed: string, method: string, body?: string): Promise<Response> => call(`/runner/v1/doors/files/${signed}`, { method, ...(body === undefined ? {} : { body }) });
     expect((await at(token({}), "GET")).status).toBe(403);
     expect((await at(token({ op: "get" }), "GET")).status).toBe(404);
     expect((await at(token({ exp: Date.now() - 1 }), "PUT", "abc")).status).toBe(401);

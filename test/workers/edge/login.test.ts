@@ -11,6 +11,9 @@ beforeAll(async () => {
 const form = (fields: Record<string, string>, headers: Record<string, string> = {}): Promise<Response> =>
   call("/login-shop/login", { method: "POST", headers: { "content-type": "application/x-www-form-urlencoded", ...headers }, body: new URLSearchParams(fields).toString() });
 
+const from = (ip: string): Record<string, string> => ({ "cf-connecting-ip": ip });
+const open = async (header: string, path = "/login-shop/user001/prompt"): Promise<number> => (await call(path, { headers: { cookie: header } })).status;
+
 describe("signing in", () => {
   it("the page names the seat that was asked for and keeps where it was going, escaped", async () => {
     const answer = await call(`/login-shop/login?seat=user001&next=${encodeURIComponent('/login-shop/user001/"><script>')}`);
@@ -100,7 +103,6 @@ describe("signing in", () => {
   });
 
   it("after ten wrong passwords an address waits, even for the right one; another address does not", async () => {
-    const from = (ip: string): Record<string, string> => ({ "cf-connecting-ip": ip });
     for (let guess = 0; guess < 10; guess++) expect((await form({ seat: "user002", password: `guess ${guess}` }, from("192.0.2.7"))).status).toBe(401);
     const answer = await form({ seat: "user002", password: shop.passwords[1]! }, from("192.0.2.7"));
     expect(answer.status).toBe(429);
@@ -131,7 +133,6 @@ describe("sessions", () => {
 
   it("a session opens its seat; a changed one, one of another name and one of another workshop do not", async () => {
     const { cookie } = await signIn("login-shop", "user001", password);
-    const open = async (header: string, path = "/login-shop/user001/prompt"): Promise<number> => (await call(path, { headers: { cookie: header } })).status;
     expect(await open(cookie)).toBe(200);
     expect(await open(`other=1; ${cookie}; cm_user002=x`)).toBe(200);
     expect(await open(cookie.slice(0, -2))).toBe(401);

@@ -10,6 +10,10 @@ const create = async (body: object): Promise<{ status: number; made: Made }> => 
   return { status: answer.status, made: (await answer.json()) as Made };
 };
 const opens = async (workshop: string, seat: string, password: string): Promise<boolean> => (await call(`/${workshop}/${seat}/prompt`, { headers: basic(seat, password) })).status === 200;
+const put = (pool: string, body: object): Promise<Response> => call(`/ops/v1/workshops/pools/pools/${pool}`, { method: "PUT", headers: OPERATOR, body: JSON.stringify(body) });
+
+const mint = async (body: object): Promise<{ token: string; version: number }> => (await post("/ops/v1/workshops/tokens/pools/gpu/token", body, OPERATOR)).json() as Promise<{ token: string; version: number }>;
+const next = async (token: string): Promise<number> => (await post("/runner/v1/tokens/pools/gpu/next", {}, { authorization: `Bearer ${token}` })).status;
 
 describe("the operator's commands", () => {
   it("a workshop is created with its seats, each behind its own password", async () => {
@@ -67,8 +71,6 @@ describe("the operator's commands", () => {
 
   it("a renewed pool token ends the one before", async () => {
     await create({ workshop: "tokens", seats: 1, pools: [{ id: "gpu", provider: "pull", max_in_flight: 1 }] });
-    const mint = async (body: object): Promise<{ token: string; version: number }> => (await post("/ops/v1/workshops/tokens/pools/gpu/token", body, OPERATOR)).json() as Promise<{ token: string; version: number }>;
-    const next = async (token: string): Promise<number> => (await post("/runner/v1/tokens/pools/gpu/next", {}, { authorization: `Bearer ${token}` })).status;
     const first = await mint({});
     expect(await mint({})).toEqual(first);
     expect(await next(first.token)).toBe(400);
@@ -79,7 +81,6 @@ describe("the operator's commands", () => {
 
   it("pools can be put and changed", async () => {
     await create({ workshop: "pools", seats: 1 });
-    const put = (pool: string, body: object): Promise<Response> => call(`/ops/v1/workshops/pools/pools/${pool}`, { method: "PUT", headers: OPERATOR, body: JSON.stringify(body) });
     expect((await put("h200-spot", { provider: "pull", max_in_flight: 2, rate: 970_000 })).status).toBe(200);
     expect((await put("h200-spot", { provider: "pull", max_in_flight: 4 })).status).toBe(200);
     expect((await put("h200-spot", { provider: "abacus", max_in_flight: 1 })).status).toBe(400);

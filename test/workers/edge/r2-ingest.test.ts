@@ -32,6 +32,8 @@ async function stored(key: string): Promise<Uint8Array | null> {
   return object === null ? null : new Uint8Array(await object.arrayBuffer());
 }
 
+const put = (bytes: Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}): Request => new Request("https://host/", { method: "PUT", body: bytes, headers });
+
 describe("bodies of unknown length", () => {
   it.each([0, 1, 100_000, PART_BYTES - 1, PART_BYTES, PART_BYTES + 1, 2 * PART_BYTES, 2 * PART_BYTES + 12_345])("%i bytes arrive whole, with their size and sha256", async (size) => {
     const bytes = pattern(size);
@@ -64,8 +66,6 @@ describe("bodies of unknown length", () => {
 });
 
 describe("bodies of known length", () => {
-  const put = (bytes: Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}): Request => new Request("https://host/", { method: "PUT", body: bytes, headers });
-
   it("[CF21] a file is written once; the second writer is told so and changes nothing", async () => {
     const bytes = pattern(3000);
     const exact = { size: 3000, sha256: await sha256(bytes), content_type: "image/webp" };
