@@ -2,7 +2,7 @@
 // Invariant: only files named in a report are served, under the type the report gives; a path is looked up, never built into a key unchecked.
 import { both, decodeOnce, seatRouter } from "./context.ts";
 import type { SeatContext } from "./context.ts";
-import { json, matches } from "./answers.ts";
+import { json } from "./answers.ts";
 import { currentCatalog, findWebFile } from "./catalog-source.ts";
 import { catalogWebKey } from "../../r2/keys.ts";
 
@@ -28,11 +28,9 @@ export async function webFile(seat: SeatContext, path: string, request: Request)
   const catalog = await currentCatalog(seat);
   const found = catalog === null ? null : findWebFile(catalog, path);
   const key = found === null ? null : catalogWebKey(found.digest, path);
-  const object = key === null ? null : await seat.files.get(key);
+  const object = key === null ? null : await seat.files.get(key, { onlyIf: request.headers });
   if (found === null || object === null) return null;
   // Code runs in the page, so it goes out under its real type: the operator put it on the GPU, no participant can.
   const headers = { "content-type": found.contentType, "cache-control": "no-cache", "x-content-type-options": "nosniff", etag: object.httpEtag, "last-modified": object.uploaded.toUTCString() };
-  if (!matches(request.headers.get("if-none-match"), object.httpEtag)) return new Response(object.body, { headers: { ...headers, "content-length": String(object.size) } });
-  await object.body.cancel();
-  return new Response(null, { status: 304, headers });
+  return "body" in object ? new Response(object.body, { headers: { ...headers, "content-length": String(object.size) } }) : new Response(null, { status: 304, headers });
 }
