@@ -1,7 +1,7 @@
 // Names, paths and headers of a hostile client, at random: whatever one seat asks, nothing of another is ever answered or touched, no key leaves the seat's
 // prefix, and no request makes the server fall over beyond the crashes that ComfyUI itself answers with.
 import { env } from "cloudflare:workers";
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { openWorkshop, reportCatalog } from "./seat-harness.ts";
 import type { Seat } from "./seat-harness.ts";
