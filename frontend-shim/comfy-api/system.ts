@@ -17,13 +17,20 @@ for (const path of ["/api/assets", "/api/assets/*", "/api/tags"]) {
 }
 
 /**
- * The report's answer with these members left out: `argv` is neutral (`--enable-manager` would switch on a Manager that a seat does not have), and what
+ * The report's answer with these members left out: `argv` is made new (`--enable-manager` would switch on a Manager that a seat does not have), and what
  * makes the page warn about versions is dropped, since nobody in a seat can update a GPU's packages and the page is pinned by the platform.
  */
 export function systemStats(report: Report | null): unknown {
-  if (report === null) return { system: { os: "posix", ram_total: 0, ram_free: 0, comfyui_version: "unknown", python_version: "unknown", pytorch_version: "unknown", embedded_python: false, argv: ["main.py"] }, devices: [] };
+  const argv = commandLine(report);
+  if (report === null) return { system: { os: "posix", ram_total: 0, ram_free: 0, comfyui_version: "unknown", python_version: "unknown", pytorch_version: "unknown", embedded_python: false, argv }, devices: [] };
   const system = isRecord(report.systemStats["system"]) ? report.systemStats["system"] : {};
   const { required_frontend_version: _frontend, comfy_package_versions: _packages, ...rest } = system;
   const devices = report.systemStats["devices"];
-  return { system: { ...rest, argv: ["main.py"] }, devices: Array.isArray(devices) ? devices : [] };
+  return { system: { ...rest, argv }, devices: Array.isArray(devices) ? devices : [] };
+}
+
+/** Without partner nodes ComfyUI is started so, and the page then asks nobody on the internet for release notes at every start. */
+function commandLine(report: Report | null): string[] {
+  const partners = report !== null && Object.values(report.catalog.object_info).some((info) => info["api_node"] === true);
+  return partners ? ["main.py"] : ["main.py", "--disable-api-nodes"];
 }

@@ -99,15 +99,21 @@ describe("the server behind a seat", () => {
     const seat = await openSeatOf();
     await reportCatalog(seat.context, { object_info: {}, version: "0.38.1", system: { required_frontend_version: "99.0.0", comfy_package_versions: [{ name: "x", installed: "1", required: "2" }] } });
     const { system } = (await (await seat.get("GET", "/system_stats")).json()) as { system: Record<string, unknown> };
-    expect(system).toMatchObject({ comfyui_version: "0.38.1", argv: ["main.py"] });
+    expect(system).toMatchObject({ comfyui_version: "0.38.1", argv: ["main.py", "--disable-api-nodes"] });
     expect(Object.keys(system)).not.toContain("required_frontend_version");
     expect(Object.keys(system)).not.toContain("comfy_package_versions");
+  });
+
+  it("has partner nodes when the GPU has some", async () => {
+    const seat = await openSeatOf();
+    await reportCatalog(seat.context, { object_info: { Partner: { input: {}, output: [], output_node: true, name: "Partner", category: "", api_node: true } } });
+    expect(await (await seat.get("GET", "/system_stats")).json()).toMatchObject({ system: { argv: ["main.py"] } });
   });
 
   it("has an answer of the right shape before any GPU has reported", async () => {
     const seat = await openSeatOf();
     const json = async (path: string): Promise<unknown> => await (await seat.get("GET", path)).json();
-    expect(await json("/system_stats")).toMatchObject({ system: { argv: ["main.py"], comfyui_version: "unknown" }, devices: [] });
+    expect(await json("/system_stats")).toMatchObject({ system: { argv: ["main.py", "--disable-api-nodes"], comfyui_version: "unknown" }, devices: [] });
     expect([await json("/extensions"), await json("/embeddings"), await json("/models"), await json("/experiment/models"), await json("/i18n"), await json("/workflow_templates"), await json("/internal/folder_paths"), await json("/global_subgraphs")]).toEqual([[], [], [], [], {}, {}, {}, {}]);
     expect(await json("/features")).toEqual({ supports_preview_metadata: true, max_upload_size: 104857600 });
   });
