@@ -35,6 +35,22 @@ async function complaint(nodes: Nodes, id: string) {
   return verdict.nodeErrors.get(id)?.errors[0];
 }
 
+const order = (nodes: Nodes, outputs: string[], cached: string[] = []): string[] => {
+  const parsed = prompt(nodes);
+  const list = new ExecutionOrder(parsed, (id) => cached.includes(id), (id) => ["SaveImage", "PreviewImage"].includes(nodes[id]?.class_type ?? ""));
+  for (const output of outputs) list.add(output);
+  const ran: string[] = [];
+  for (let id = list.next(); id !== undefined; id = list.next()) {
+    ran.push(id);
+    list.done(id);
+  }
+  return ran;
+};
+const invert = (from: string) => ({ class_type: "ImageInvert", inputs: { image: [from, 0] } });
+const sampler = (seed: string) => `{"3":{"class_type":"KSampler","inputs":{"seed":${seed}}},"4":{"class_type":"VAEDecode","inputs":{"samples":["3",0],"vae":["3",0]}},"5":{"class_type":"SaveImage","inputs":{"images":["4",0],"filename_prefix":"x"}}}`;
+const signature = async (nodes: Nodes, id: string) => (await signatures(prompt(nodes), folders)).get(id);
+const tagged = (seat: string): Nodes => ({ "1": image(), "2": { class_type: "SaveImage", inputs: { images: ["1", 0], filename_prefix: "x", comfyume_seat: seat } } });
+
 describe("literals are turned into the input's type, as Python would", () => {
   test("text, floats and truth become whole numbers", async () => {
     expect(await coerced({ width: "64", height: 9.9, color: true })).toEqual({ width: "64", height: "9", color: "1" });
@@ -69,7 +85,6 @@ describe("limits and lists", () => {
   });
 
   test("a 64-bit seed is within its limit, one more is not", async () => {
-    const sampler = (seed: string) => `{"3":{"class_type":"KSampler","inputs":{"seed":${seed}}},"4":{"class_type":"VAEDecode","inputs":{"samples":["3",0],"vae":["3",0]}},"5":{"class_type":"SaveImage","inputs":{"images":["4",0],"filename_prefix":"x"}}}`;
     const types = async (seed: string) => (await validatePrompt(parseJson(sampler(seed)) as JsonObject, undefined, folders)).nodeErrors.get("3")?.errors.map((error) => error.type);
     expect(await types("18446744073709551615")).not.toContain("value_bigger_than_max");
     expect(await types("18446744073709551616")).toContain("value_bigger_than_max");
@@ -97,19 +112,6 @@ describe("a path in an image name", () => {
 });
 
 describe("order of execution", () => {
-  const order = (nodes: Nodes, outputs: string[], cached: string[] = []): string[] => {
-    const parsed = prompt(nodes);
-    const list = new ExecutionOrder(parsed, (id) => cached.includes(id), (id) => ["SaveImage", "PreviewImage"].includes(nodes[id]?.class_type ?? ""));
-    for (const output of outputs) list.add(output);
-    const ran: string[] = [];
-    for (let id = list.next(); id !== undefined; id = list.next()) {
-      ran.push(id);
-      list.done(id);
-    }
-    return ran;
-  };
-  const invert = (from: string) => ({ class_type: "ImageInvert", inputs: { image: [from, 0] } });
-
   test("what can be seen early is run early: the preview before the rest of the chain", () => {
     expect(order({ "1": image(), "2": invert("1"), "3": invert("2"), "4": save("3"), "5": { class_type: "PreviewImage", inputs: { images: ["2", 0] } } }, ["4", "5"])).toEqual(["1", "2", "5", "3", "4"]);
   });
@@ -131,8 +133,6 @@ describe("order of execution", () => {
 });
 
 describe("what counts for the cache", () => {
-  const signature = async (nodes: Nodes, id: string) => (await signatures(prompt(nodes), folders)).get(id);
-
   test("node ids and key order do not count", async () => {
     const one = await signature({ "1": image(), "2": save("1") }, "2");
     const other = await signature({ "b": { class_type: "SaveImage", inputs: { filename_prefix: "x", images: ["a", 0] } }, "a": image() }, "b");
@@ -144,7 +144,6 @@ describe("what counts for the cache", () => {
   });
 
   test("[G19] an undeclared literal counts, for its own node and not upstream", async () => {
-    const tagged = (seat: string): Nodes => ({ "1": image(), "2": { class_type: "SaveImage", inputs: { images: ["1", 0], filename_prefix: "x", comfyume_seat: seat } } });
     expect(await signature(tagged("ada"), "2")).not.toBe(await signature(tagged("bob"), "2"));
     expect(await signature(tagged("ada"), "1")).toBe(await signature(tagged("bob"), "1"));
   });

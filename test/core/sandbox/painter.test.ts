@@ -21,6 +21,10 @@ function meanColor(data: Float32Array): [number, number, number] {
   return sum;
 }
 
+async function light(word: string): Promise<number> {
+  return meanColor(await paint(recipe(`mountains by ${word}`))).reduce((sum, value) => sum + value, 0);
+}
+
 function difference(a: Float32Array, b: Float32Array): number {
   return a.reduce((sum, value, i) => sum + Math.abs(value - b[i]!), 0) / a.length;
 }
@@ -69,7 +73,6 @@ describe("words", () => {
   });
 
   test("night is darker than day", async () => {
-    const light = async (word: string) => meanColor(await paint(recipe(`mountains by ${word}`))).reduce((sum, value) => sum + value, 0);
     expect(await light("night")).toBeLessThan(await light("day"));
   });
 

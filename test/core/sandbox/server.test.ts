@@ -17,6 +17,11 @@ afterEach(() => comfy.stop());
 const names = (output: Output): string[] => output["images"]!.map((file) => file.filename);
 const saved = (files: Output): FileRef => files["images"]![0]!;
 
+const preview = (color: number) => ({ "1": emptyImage(color), "2": { class_type: "PreviewImage", inputs: { images: ["1", 0] } } });
+const load = (name: string) => ({ "1": { class_type: "LoadImage", inputs: { image: name } }, "2": saveImage("1", "loaded") });
+const dot = (value: number) => sharp(Buffer.alloc(3, value), { raw: { width: 1, height: 1, channels: 3 } }).png().toBuffer();
+const quick = (color: number) => ({ "1": emptyImage(color), "2": saveImage("1") });
+
 async function pixels(file: Buffer): Promise<number[]> {
   return [...(await sharp(file).raw().toBuffer())];
 }
@@ -52,7 +57,6 @@ describe("saved pictures", () => {
   });
 
   test("previews are temporary, keep their suffix while the node stays, and are gone after a restart", async () => {
-    const preview = (color: number) => ({ "1": emptyImage(color), "2": { class_type: "PreviewImage", inputs: { images: ["1", 0] } } });
     const [first] = names(comfy.output(await comfy.run(preview(1)), "2"));
     const [second] = names(comfy.output(await comfy.run(preview(2)), "2"));
     expect(first).toMatch(/^ComfyUI_temp_[a-z]{5}_00001_\.png$/);
@@ -85,8 +89,6 @@ describe("PNG text", () => {
 });
 
 describe("LoadImage", () => {
-  const load = (name: string) => ({ "1": { class_type: "LoadImage", inputs: { image: name } }, "2": saveImage("1", "loaded") });
-
   test("takes colours as stored, alpha apart", async () => {
     const raw = Buffer.from([255, 0, 0, 0, 10, 20, 30, 255]);
     await comfy.upload("a.png", await sharp(raw, { raw: { width: 2, height: 1, channels: 4 } }).png().toBuffer());
@@ -109,7 +111,6 @@ describe("LoadImage", () => {
   });
 
   test("an uploaded picture is offered at once, a replaced one is loaded anew", async () => {
-    const dot = (value: number) => sharp(Buffer.alloc(3, value), { raw: { width: 1, height: 1, channels: 3 } }).png().toBuffer();
     await comfy.upload("dot.png", await dot(9));
     const info = await comfy.json<{ LoadImage: { input: { required: { image: [string[]] } } } }>("/object_info/LoadImage");
     expect(info.LoadImage.input.required.image[0]).toEqual(["dot.png"]);
@@ -202,8 +203,8 @@ describe("rehearsal nodes", () => {
     await comfy.post("/interrupt", { prompt_id: id });
     const ended = await comfy.until(({ type }) => type === "execution_interrupted");
     expect(ended.data).toMatchObject({ prompt_id: id, node_id: "2", node_type: "SandboxSleep", executed: ["1"] });
-    const quick = await comfy.run({ ...prompt, "2": { class_type: "SandboxSleep", inputs: { image: ["1", 0], seconds: 0 } } });
-    expect(quick.find(({ type }) => type === "execution_cached")?.data["nodes"]).toEqual(["1"]);
+    const rerun = await comfy.run({ ...prompt, "2": { class_type: "SandboxSleep", inputs: { image: ["1", 0], seconds: 0 } } });
+    expect(rerun.find(({ type }) => type === "execution_cached")?.data["nodes"]).toEqual(["1"]);
   });
 });
 
@@ -235,8 +236,6 @@ describe("twenty prompts at once", () => {
 });
 
 describe("misbehaviour on demand", () => {
-  const quick = (color: number) => ({ "1": emptyImage(color), "2": saveImage("1") });
-
   test("hang: prompts are accepted and wait; letting go runs them", async () => {
     await comfy.post("/sandbox/control", { hang: true });
     const id = await comfy.submit(quick(1));
