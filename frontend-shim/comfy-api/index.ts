@@ -3,8 +3,8 @@
 import { seatRouter } from "./context.ts";
 import type { SeatContext } from "./context.ts";
 import { done, methodNotAllowed, notFound } from "./answers.ts";
-import { currentCatalog } from "./catalog-source.ts";
 import { extensionRoutes, serveExtension } from "./extensions.ts";
+import { firstVisit } from "./first-visit.ts";
 import { historyRoutes } from "./history.ts";
 import { internalRoutes } from "./internal.ts";
 import { jobRoutes } from "./jobs.ts";
@@ -13,7 +13,6 @@ import { objectInfoRoutes } from "./object-info.ts";
 import { promptRoutes } from "./prompt.ts";
 import { queueRoutes } from "./queue.ts";
 import { settingsRoutes } from "./settings.ts";
-import { STARTER_TEMPLATE } from "./starter.ts";
 import { systemRoutes } from "./system.ts";
 import { templateRoutes } from "./templates.ts";
 import { uploadRoutes } from "./upload.ts";
@@ -42,7 +41,8 @@ app.onError((error) => {
  * `path` is the raw path inside the seat, with its leading slash. Throws only what the platform throws (object or store not reachable).
  */
 export async function serveSeat(request: Request, path: string, seat: SeatContext): Promise<Response | null> {
-  if (path === "/" || path === "/index.html") return await firstVisit(request, seat);
+  if (path === "/") return await firstVisit(request, seat);
+  if (path === "/index.html") return null;
   const answer = await app.fetch(request, { path, seat });
   if (answer.status !== UNKNOWN) return answer;
   const allowed = await allowedMethods(path);
@@ -58,17 +58,4 @@ async function allowedMethods(path: string): Promise<string[]> {
   const routed = (method: string) => app.router.match(method, path)[0].some(([[, route]]) => route.method === method);
   const methods = ["DELETE", "GET", "PATCH", "POST", "PUT"].filter(routed);
   return methods.includes("GET") ? [...methods, "HEAD"].sort() : methods;
-}
-
-/**
- * A person who has never seen ComfyUI is led to `?template=`, the page's own way to open with a given graph; the page then notes the tutorial as done
- * and comes here no more. Not before the catalog is known: the page would call every node missing.
- */
-async function firstVisit(request: Request, seat: SeatContext): Promise<Response | null> {
-  const opensPage = request.method === "GET" && new URL(request.url).search === "" && (request.headers.get("accept") ?? "").includes("text/html");
-  if (!opensPage) return null;
-  const [settings, catalog] = await Promise.all([seat.rpc.settings(seat.seat), currentCatalog(seat)]);
-  const ready = catalog !== null && Object.hasOwn(catalog.merged.shown.object_info, "CheckpointLoaderSimple");
-  if (!ready || Object.hasOwn(settings, "Comfy.TutorialCompleted")) return null;
-  return new Response(null, { status: 302, headers: { location: `?template=${STARTER_TEMPLATE}`, "cache-control": "no-store" } });
 }

@@ -61,17 +61,21 @@ describe("the starter workflow", () => {
     expect(await checkpointOf({ CheckpointLoaderSimple: { ...OBJECT_INFO.CheckpointLoaderSimple, input: { required: { ckpt_name: [["real-model.safetensors"], {}] } } } })).toBe("real-model.safetensors");
   });
 
-  it("opens by itself for who never saw the page, once a GPU has told its nodes, and not after", async () => {
+  it("opens by itself in a browser that never opened this seat, once a GPU has told its nodes, and not after", async () => {
     const seat = await openSeatOf();
-    const open = async (path: string, accept = "text/html,*/*") => await seat.ask("GET", path, { headers: { accept } });
+    const open = async (path: string, headers: Record<string, string> = {}) => await seat.ask("GET", path, { headers: { accept: "text/html,*/*", ...headers } });
     expect(await open("/")).toBeNull();
     await reportCatalog(seat.context, { object_info: OBJECT_INFO });
     const first = await open("/");
     expect([first?.status, first?.headers.get("location")]).toEqual([302, "?template=text_to_picture_sandbox"]);
+    const cookie = first?.headers.get("set-cookie") ?? "";
+    expect(cookie).toContain(`Path=/${seat.context.workshop}/ada/;`);
+    expect(await open("/", { cookie: `a=b; ${cookie.split(";")[0]}` })).toBeNull();
     expect(await open("/?template=text_to_picture_sandbox")).toBeNull();
-    expect(await open("/", "*/*")).toBeNull();
+    expect(await open("/", { accept: "*/*" })).toBeNull();
     await seat.get("POST", "/settings/Comfy.TutorialCompleted", { body: "true" });
-    expect(await open("/")).toBeNull();
+    expect((await open("/"))?.status).toBe(302);
+    expect(await (await seat.get("GET", "/settings/Comfy.TutorialCompleted")).json()).toBe(false);
   });
 });
 
