@@ -79,7 +79,7 @@ function freeSlot(work: Work, attempt: Attempt): void {
 /** A removed pool whose last attempt ended: its row and its slots go. */
 export function dropPool(work: Work, id: string): void {
   const { state } = work;
-  for (const slot of [...state.slots.values()]) {
+  for (const slot of state.slots.values()) {
     if (slot.pool !== id) continue;
     state.slots.delete(slot.key);
     work.changes.slots.add(slot.key);

@@ -82,7 +82,7 @@ export function endDemo(work: Work, why: string): void {
   work.state.workshop.demoUntil = null;
   work.changes.workshop = true;
   emit(work, { type: "demo_changed", on: false, until: null, why });
-  for (const job of [...work.state.derived.demo]) toLane(work, job, "normal", job.seq, null, "demo is over");
+  for (const job of work.state.derived.demo.slice()) toLane(work, job, "normal", job.seq, null, "demo is over");
 }
 
 /** [Q19] Own waiting jobs of equal lane, class and priority: their places are permuted, nothing else changes. */

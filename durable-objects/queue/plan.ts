@@ -46,6 +46,7 @@ function plannedSlots(state: QueueState, now: number): number[] {
     needed -= take;
     return take;
   });
+  if (state.workshop.wanted === 0) return planned; // no slot wanted is no slot at all: there is no later pool
   let uncovered = demands(state).filter(({ view, profile }) => !planned.some((take, place) => take > 0 && poolMayRun(state.derived, view, profile, place)));
   chain.forEach((pool, place) => {
     if (uncovered.length === 0 || planned[place] !== 0 || roomOf(pool, now) === 0) return;

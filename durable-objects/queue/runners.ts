@@ -21,7 +21,7 @@ export function runnerOf(work: Work, id: RunnerId, pool: string): Runner {
 }
 
 function forgetOld(work: Work): void {
-  for (const runner of [...work.state.runners.values()]) {
+  for (const runner of work.state.runners.values()) {
     if (work.now - runner.seenAt < forgetAfter || runner.quarantinedUntil > work.now) continue;
     work.state.runners.delete(runner.id);
     work.changes.runners.add(runner.id);
