@@ -3,7 +3,10 @@ import { listDurableObjectIds } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { signAttempt, signFile } from "../../../r2/signed.ts";
+import { credentialOf } from "../../../workers/auth/passwords.ts";
 import { signPoolToken } from "../../../workers/auth/tokens.ts";
+import { socketRequest } from "../../../workers/routes/seat.ts";
+import { openWorkshop } from "../../../workers/workshop.ts";
 import { OPERATOR, basic, call, gist, post, signIn, workshop, type Workshop } from "./edge.ts";
 
 const JOB = "11111111-2222-4333-8444-555555555555";
@@ -108,6 +111,14 @@ describe("[CF12] every door and everybody at it", () => {
       await answer.body?.cancel();
     }
     expect(found).toEqual(Object.fromEntries(who.map((caller, index) => [caller, statuses[index]])));
+  });
+
+  it("the dashboard is for the role, not for the name", async () => {
+    const { passwords } = await workshop("doors-2", 1);
+    await openWorkshop(env, "doors-2").putSeats([credentialOf("instructor", "participant", passwords[0]!)]);
+    const demoted = basic("instructor", passwords[0]!);
+    expect((await call("/doors-2/instructor/prompt", { headers: demoted })).status).toBe(200);
+    for (const path of ["/doors-2/dashboard/", "/doors-2/dashboard/api/state"]) expect((await call(path, { headers: demoted })).status).toBe(403);
   });
 
   it("the dashboard runs its one script and nothing else", async () => {
@@ -223,6 +234,11 @@ describe("[CF27] sockets", () => {
     answer.webSocket?.close(1000);
     const health = (await (await call("/ops/v1/workshops/doors/health", { headers: OPERATOR })).json()) as { health: { runners: unknown[] } };
     expect(health.health.runners).toEqual([]);
+  });
+
+  it("the object sees who it is and the handshake, and nothing else a client wrote", () => {
+    const from = new Request("https://shop.example/doors/user001/ws?clientId=x", { headers: { ...upgrade, cookie: "cm_user001=secret", authorization: "Basic secret", "x-cm-pool": "gpu", "x-forwarded-for": "192.0.2.1", "sec-websocket-protocol": "p" } });
+    expect(Object.fromEntries(socketRequest(from, { kind: "seat", seat: "user001", client: "a b" }).headers)).toEqual({ upgrade: "websocket", "sec-websocket-protocol": "p", "x-cm-socket": "seat", "x-cm-seat": "user001", "x-cm-client": "a%20b" });
   });
 
   it("a runner's socket opens with the pool's token", async () => {

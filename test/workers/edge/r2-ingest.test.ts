@@ -65,6 +65,27 @@ describe("bodies of unknown length", () => {
   });
 });
 
+describe("uploads in parts", () => {
+  it("are closed when the line breaks or the body is too long: no part of them can be continued", async () => {
+    const opened: R2MultipartUpload[] = [];
+    // The real bucket, watched: it has no way to list open uploads.
+    const watched = new Proxy(env.FILES, {
+      get: (bucket, name: keyof R2Bucket) =>
+        name === "createMultipartUpload"
+          ? async (key: string, options: R2MultipartOptions) => {
+              const upload = await bucket.createMultipartUpload(key, options);
+              opened.push(upload);
+              return upload;
+            }
+          : bucket[name].bind(bucket),
+    });
+    await expect(ingest(watched, "t/closed", stream(pattern(2 * PART_BYTES), 1_000_000, PART_BYTES + 3_000_000), { max_bytes: GENEROUS })).rejects.toThrow("the line broke");
+    await ingest(watched, "t/closed", stream(pattern(2 * PART_BYTES), 1_000_000), { max_bytes: PART_BYTES + 1 });
+    expect(opened).toHaveLength(2);
+    for (const { uploadId } of opened) await expect(env.FILES.resumeMultipartUpload("t/closed", uploadId).uploadPart(1, "x")).rejects.toThrow("10024");
+  });
+});
+
 describe("bodies of known length", () => {
   it("[CF21] a file is written once; the second writer is told so and changes nothing", async () => {
     const bytes = pattern(3000);
