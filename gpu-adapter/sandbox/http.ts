@@ -111,7 +111,7 @@ async function answer(routes: readonly Route[], request: IncomingMessage): Promi
   if (method === "OPTIONS") return empty();
   const raw = request.url ?? "/";
   const path = raw.split("?")[0] ?? "/";
-  const url = new URL(`http://sandbox${raw.startsWith("/") ? raw : "/"}`);
+  const url = URL.parse(`http://sandbox${raw}`) ?? new URL("http://sandbox/");
   const fitting = routes.flatMap((route) => {
     const params = fit(route, path);
     return params === undefined ? [] : [{ route, params }];

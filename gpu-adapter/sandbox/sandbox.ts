@@ -67,9 +67,9 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
 
   http.on("request", (request, response) => void serve(routes, request, response, (message) => log.write(message)));
   http.on("upgrade", (request, socket, head) => {
-    const url = new URL(`http://sandbox${request.url ?? "/"}`);
+    const url = URL.parse(`http://sandbox${request.url ?? "/"}`);
     if (isForeign(request.headers)) socket.end("HTTP/1.1 403 Forbidden\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-    else if (url.pathname === "/ws" || url.pathname === "/api/ws") sockets.accept(request, socket, head, url.searchParams.get("clientId") ?? "");
+    else if (url?.pathname === "/ws" || url?.pathname === "/api/ws") sockets.accept(request, socket, head, url.searchParams.get("clientId") ?? "");
     else socket.end("HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
   });
   await new Promise<void>((resolve, reject) => {

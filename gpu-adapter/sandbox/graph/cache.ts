@@ -1,7 +1,7 @@
 // Results kept from prompt to prompt. A result is known by what made it: class, literals (undeclared ones too), and all of that
 // upstream; node ids do not count. Invariant: only what the newest prompt mentions is kept (ComfyUI's classic cache).
 
-import type { Folders } from "../folders.ts";
+import { type Folders, sha256 } from "../folders.ts";
 import { dumps, type JsonObject } from "../json.ts";
 import { NODES } from "../nodes/registry.ts";
 import type { Ui, Value } from "../nodes/definition.ts";
@@ -16,23 +16,6 @@ function sortedInputs(inputs: JsonObject) {
   return [...inputs].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
 }
 
-/** Ids of everything upstream, each once, in an order that depends on the graph's shape only. */
-function ancestors(prompt: JsonObject, id: string): string[] {
-  const found = new Map<string, number>();
-  const visit = (at: string): void => {
-    const node = nodeOf(prompt, at);
-    if (node === undefined) return;
-    for (const [, value] of sortedInputs(node.inputs)) {
-      const link = linkOf(value);
-      if (link === undefined || found.has(link.node) || link.node === id) continue;
-      found.set(link.node, found.size);
-      visit(link.node);
-    }
-  };
-  visit(id);
-  return [...found.keys()];
-}
-
 async function fingerprints(prompt: JsonObject, folders: Folders): Promise<Map<string, string>> {
   const result = new Map<string, string>();
   for (const id of prompt.keys()) {
@@ -44,23 +27,24 @@ async function fingerprints(prompt: JsonObject, folders: Folders): Promise<Map<s
   return result;
 }
 
-/** The signature of every node of a prompt. */
+/** The signature of every node of a prompt: a hash over its class, fingerprint and sorted inputs, links standing for the signature they lead to. */
 export async function signatures(prompt: JsonObject, folders: Folders): Promise<Map<string, string>> {
   const prints = await fingerprints(prompt, folders);
-  const own = (id: string, order: readonly string[]): string => {
-    const node = nodeOf(prompt, id);
-    if (node === undefined) return `missing ${id}`;
-    const parts = sortedInputs(node.inputs).map(([name, value]) => {
-      const link = linkOf(value);
-      return [name, link === undefined ? value : ["link", order.indexOf(link.node), link.slot]] as const;
-    });
-    return dumps([node.classType, prints.get(id) ?? false, parts]);
-  };
   const result = new Map<string, string>();
-  for (const id of prompt.keys()) {
-    const order = ancestors(prompt, id);
-    result.set(id, [own(id, order), ...order.map((ancestor) => own(ancestor, order))].join("\n"));
-  }
+  const signature = (id: string): string => {
+    const known = result.get(id);
+    if (known !== undefined) return known;
+    result.set(id, `circle ${id}`); // stands until the node is done; a circle never gets to run
+    const node = nodeOf(prompt, id);
+    const parts = sortedInputs(node?.inputs ?? new Map()).map(([name, value]) => {
+      const link = linkOf(value);
+      return [name, link === undefined ? { literal: value } : { link: signature(link.node), slot: link.slot }] as const;
+    });
+    const made = sha256(Buffer.from(dumps([node?.classType ?? `missing ${id}`, prints.get(id) ?? false, parts])));
+    result.set(id, made);
+    return made;
+  };
+  for (const id of prompt.keys()) signature(id);
   return result;
 }
 

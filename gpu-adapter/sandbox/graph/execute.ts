@@ -70,8 +70,16 @@ export class Run {
     this.board = new ProgressBoard(job.promptId);
   }
 
-  /** Runs the prompt to its end. Never throws for what a node does. */
+  /** Runs the prompt to its end. Never throws: whatever goes wrong is an error of the run. */
   async play(): Promise<RunReport> {
+    try {
+      return await this.steps();
+    } catch (error) {
+      return this.failed("", error);
+    }
+  }
+
+  private async steps(): Promise<RunReport> {
     const { prompt, promptId, outputs } = this.job;
     const { cache, folders } = this.settings;
     this.note("execution_start", { prompt_id: promptId }, false);

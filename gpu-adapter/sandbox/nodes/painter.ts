@@ -8,7 +8,7 @@ import { drawMark } from "../painter/mark.ts";
 import { hashSeed } from "../painter/random.ts";
 import { renderRecipes } from "../painter/render.ts";
 import { PreviewFrames, finishAfter, noiseLevel } from "../painter/sampler.ts";
-import { concat, picture } from "../pixels/tensor.ts";
+import { concat, picture, sizeOf } from "../pixels/tensor.ts";
 import { type Inputs, type NodeClass, type NodeInfo, type Thing, fixedInputs, floats } from "./definition.ts";
 import { isLiteral } from "./inputs.ts";
 
@@ -132,6 +132,7 @@ export const decode: NodeClass = {
   async run(inputs) {
     const latent = thing(inputs, "samples", "latent");
     thing(inputs, "vae", "vae");
+    sizeOf(latent.batch.length, latent.height, latent.width, 3);
     const pictures = [];
     for (const recipes of latent.batch) {
       const data = await renderRecipes(recipes, latent.width, latent.height);

@@ -1,6 +1,8 @@
 // Pictures as ComfyUI holds them: float32, batch x height x width x channels, 0..1 where nothing overshoots.
 // Invariant: arithmetic that reaches a file is done in float32 steps, so that truncation lands where numpy's lands.
 
+import { PythonError } from "../graph/python.ts";
+
 /** An IMAGE: `data[((b * height + y) * width + x) * channels + c]`. */
 export interface Picture {
   readonly kind: "image";
@@ -20,8 +22,20 @@ export interface Mask {
   readonly data: Float32Array;
 }
 
-export function picture(batch: number, height: number, width: number, channels: number, data?: Float32Array): Picture {
+/** Most values one picture or batch may hold: 1 GiB of float32. A GPU too has an end, and the machine shall survive it. */
+const MAX_VALUES = 2 ** 28;
+
+/** Number of values of a picture. Throws torch's out-of-memory error when that is more than the sandbox holds. */
+export function sizeOf(batch: number, height: number, width: number, channels: number): number {
   const size = batch * height * width * channels;
+  if (size > MAX_VALUES) {
+    throw new PythonError("torch.OutOfMemoryError", `Sandbox out of memory: ${batch} picture(s) of ${width}x${height} need ${Math.ceil((size * 4) / 2 ** 20)} MiB, the sandbox holds ${(MAX_VALUES * 4) / 2 ** 20} MiB.`);
+  }
+  return size;
+}
+
+export function picture(batch: number, height: number, width: number, channels: number, data?: Float32Array): Picture {
+  const size = sizeOf(batch, height, width, channels);
   if (data !== undefined && data.length !== size) throw new RangeError(`a picture of ${batch}x${height}x${width}x${channels} needs ${size} values, got ${data.length}`);
   return { kind: "image", batch, height, width, channels, data: data ?? new Float32Array(size) };
 }

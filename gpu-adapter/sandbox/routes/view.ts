@@ -97,7 +97,7 @@ async function plain(path: string, call: Call): Promise<Reply> {
 
 async function view(server: Server, call: Call): Promise<Reply> {
   const delay = server.control.state.view_delay_ms;
-  if (delay > 0) await sleep(delay);
+  if (delay > 0) await sleep(delay, undefined, { ref: false });
   const query = call.url.searchParams;
   const path = locate(server, query);
   if (typeof path === "number") return empty(path);

@@ -48,6 +48,7 @@ const order = (nodes: Nodes, outputs: string[], cached: string[] = []): string[]
 };
 const invert = (from: string) => ({ class_type: "ImageInvert", inputs: { image: [from, 0] } });
 const sampler = (seed: string) => `{"3":{"class_type":"KSampler","inputs":{"seed":${seed}}},"4":{"class_type":"VAEDecode","inputs":{"samples":["3",0],"vae":["3",0]}},"5":{"class_type":"SaveImage","inputs":{"images":["4",0],"filename_prefix":"x"}}}`;
+const types = async (seed: string) => (await validatePrompt(parseJson(sampler(seed)) as JsonObject, undefined, folders)).nodeErrors.get("3")?.errors.map((error) => error.type);
 const signature = async (nodes: Nodes, id: string) => (await signatures(prompt(nodes), folders)).get(id);
 const tagged = (seat: string): Nodes => ({ "1": image(), "2": { class_type: "SaveImage", inputs: { images: ["1", 0], filename_prefix: "x", comfyume_seat: seat } } });
 
@@ -85,7 +86,6 @@ describe("limits and lists", () => {
   });
 
   test("a 64-bit seed is within its limit, one more is not", async () => {
-    const types = async (seed: string) => (await validatePrompt(parseJson(sampler(seed)) as JsonObject, undefined, folders)).nodeErrors.get("3")?.errors.map((error) => error.type);
     expect(await types("18446744073709551615")).not.toContain("value_bigger_than_max");
     expect(await types("18446744073709551616")).toContain("value_bigger_than_max");
   });

@@ -1,11 +1,10 @@
-// The sandbox through its front door: files, names, metadata, batches, interrupts, history, and the misbehaviour switches.
+// The sandbox through its front door: files, names, metadata, batches, interrupts and history.
 
 import { readFile, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { readTexts } from "../../../gpu-adapter/sandbox/pixels/png.ts";
-import { startSandbox } from "../../../gpu-adapter/sandbox/sandbox.ts";
 import { Client, type FileRef, type Output, emptyImage, painting, saveImage } from "./client.ts";
 
 let comfy: Client;
@@ -20,7 +19,6 @@ const saved = (files: Output): FileRef => files["images"]![0]!;
 const preview = (color: number) => ({ "1": emptyImage(color), "2": { class_type: "PreviewImage", inputs: { images: ["1", 0] } } });
 const load = (name: string) => ({ "1": { class_type: "LoadImage", inputs: { image: name } }, "2": saveImage("1", "loaded") });
 const dot = (value: number) => sharp(Buffer.alloc(3, value), { raw: { width: 1, height: 1, channels: 3 } }).png().toBuffer();
-const quick = (color: number) => ({ "1": emptyImage(color), "2": saveImage("1") });
 
 async function pixels(file: Buffer): Promise<number[]> {
   return [...(await sharp(file).raw().toBuffer())];
@@ -235,64 +233,7 @@ describe("twenty prompts at once", () => {
   });
 });
 
-describe("misbehaviour on demand", () => {
-  test("hang: prompts are accepted and wait; letting go runs them", async () => {
-    await comfy.post("/sandbox/control", { hang: true });
-    const id = await comfy.submit(quick(1));
-    expect(await comfy.json("/prompt")).toEqual({ exec_info: { queue_remaining: 1 } });
-    expect((await comfy.json<{ queue_running: unknown[] }>("/queue")).queue_running).toEqual([]);
-    await comfy.post("/sandbox/control", { hang: false });
-    expect((await comfy.until(({ type }) => type === "execution_success")).data["prompt_id"]).toBe(id);
-  });
-
-  test("crash: at the next node the server is gone, sockets and all", async () => {
-    await comfy.post("/sandbox/control", { crash: true });
-    await comfy.submit(quick(2));
-    while (!comfy.isClosed) await new Promise((resolve) => setTimeout(resolve, 5));
-    await expect(comfy.get("/prompt")).rejects.toThrow();
-    expect(comfy.messages.some(({ type }) => type === "execution_success" || type === "execution_error")).toBe(false);
-  });
-
-  test("start_delay_ms: the prompt counts as running before it says so", async () => {
-    await comfy.post("/sandbox/control", { start_delay_ms: 2000 });
-    const id = await comfy.submit(quick(3));
-    const runningId = async () => (await comfy.json<{ queue_running: [number, string][] }>("/queue")).queue_running[0]?.[1];
-    while ((await runningId()) === undefined) await new Promise((resolve) => setTimeout(resolve, 5));
-    expect(await runningId()).toBe(id);
-    expect(comfy.messages.some(({ type }) => type === "execution_start")).toBe(false);
-    await comfy.until(({ type }) => type === "execution_success");
-  });
-
-  test.each([
-    ['{"hang": 1}', "'hang' takes true or false"],
-    ['{"step_ms": -1}', "'step_ms' takes milliseconds, 0 or more"],
-    ['{"explode": true}', "unknown switch 'explode'"],
-    ["[]", "send a JSON object"],
-    ["no json", "send a JSON object"],
-  ])("%s is refused in words and changes nothing", async (body, words) => {
-    const before = await comfy.json("/sandbox/control");
-    const response = await comfy.post("/sandbox/control", body);
-    expect(response.status).toBe(400);
-    expect(((await response.json()) as { error: string }).error).toContain(words);
-    expect(await comfy.json("/sandbox/control")).toEqual(before);
-  });
-});
-
-describe("start and stop", () => {
-  test("a second start finds outputs and models, and an empty temp folder", async () => {
-    await comfy.run({ "1": emptyImage(1), "2": saveImage("1", "kept"), "3": { class_type: "PreviewImage", inputs: { images: ["1", 0] } } });
-    const again = await startSandbox({ port: 0, dir: comfy.dir, stepMs: 0 });
-    expect(await readdir(join(comfy.dir, "output"))).toEqual(["kept_00001_.png"]);
-    expect(await readdir(join(comfy.dir, "temp"))).toEqual([]);
-    expect(await (await fetch(`${again.url}/models/checkpoints`)).json()).toEqual(["sandbox-painter.safetensors"]);
-    expect(await (await fetch(`${again.url}/view_metadata/checkpoints?filename=sandbox-painter.safetensors`)).json()).toMatchObject({ "modelspec.title": "Sandbox painter" });
-    await again.close();
-  });
-
-  test("a taken port is an error, not a hang", async () => {
-    await expect(startSandbox({ port: Number(new URL(comfy.url).port), dir: comfy.dir })).rejects.toMatchObject({ code: "EADDRINUSE" });
-  });
-
+describe("masks", () => {
   test("the mask of an upload goes into the saved file's alpha and keeps its texts", async () => {
     const source = await comfy.file(saved(comfy.output(await comfy.run({ "1": emptyImage(0xff0000, 2, 1), "2": saveImage("1", "masked") }), "2")));
     const mask = await sharp(Buffer.from([0, 0, 0, 40, 0, 0, 0, 250]), { raw: { width: 2, height: 1, channels: 4 } }).png().toBuffer();
