@@ -13,6 +13,7 @@ import { attemptKey } from "./queue-store.ts";
 import type { Attempt, Effect, Known, Pool } from "./queue/index.ts";
 import { refused } from "./refusals.ts";
 import type { RunRelay } from "./run-relay.ts";
+import type { Run } from "./runner-protocol.ts";
 import { integer, type Sql, text, textOrNull } from "./sql.ts";
 
 /** A job document over this many bytes is fetched from a signed address instead of travelling in the claim's answer [G12]. */
@@ -29,13 +30,15 @@ export class RunnerDesk {
   readonly #relay: RunRelay;
   readonly #env: DeskEnv;
   readonly #workshop: () => string;
+  readonly #run: Run;
 
-  constructor(parts: { sql: Sql; engine: Engine; relay: RunRelay; env: DeskEnv; workshop: () => string }) {
+  constructor(parts: { sql: Sql; engine: Engine; relay: RunRelay; env: DeskEnv; workshop: () => string; run: Run }) {
     this.#sql = parts.sql;
     this.#engine = parts.engine;
     this.#relay = parts.relay;
     this.#env = parts.env;
     this.#workshop = parts.workshop;
+    this.#run = parts.run;
   }
 
   /** The dispatch of an attempt; the same one again when asked again. `baseUrl` is `https://host/runner/v1/{workshop}`. */
@@ -61,7 +64,7 @@ export class RunnerDesk {
 
   /** Grants the lease, or says why not [Q52]. The same runner repeating itself gets the same answer. */
   async claim(ref: AttemptRef, request: ClaimRequest, baseUrl: string): Promise<Answer<{ claim: ClaimAnswer }>> {
-    const decision = this.#engine.run<"claim">(
+    const decision = this.#run<"claim">(
       { type: "claim", job: ref.job, attempt: ref.attempt, runner: request.runner.id, lease: `l_${crypto.randomUUID()}`, coldMs: request.runner.cold_start_ms ?? 0, known: knownEnd(this.#sql, ref.job) },
       (made) => {
         if (!made.ok || made.result.repeated) return;

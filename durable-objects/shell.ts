@@ -12,7 +12,7 @@ import { RunnerProtocol } from "./runner-protocol.ts";
 import { SeatHall } from "./seat-hall.ts";
 import { trimSeatLogs } from "./seat-store.ts";
 import { Sockets } from "./sockets.ts";
-import { integer, objectSql, type Sql, text } from "./sql.ts";
+import { objectSql, type Sql, text } from "./sql.ts";
 
 type Forecasts = ReturnType<typeof forecast>;
 
@@ -42,7 +42,7 @@ export class Shell {
     this.sockets = new Sockets(ctx, remaining);
     this.relay = new RunRelay(this.sql, this.sockets);
     this.#keeper = new JobKeeper(this.sql, this.relay, this.sockets);
-    this.desk = new RunnerDesk({ sql: this.sql, engine: this.engine, relay: this.relay, env, workshop });
+    this.desk = new RunnerDesk({ sql: this.sql, engine: this.engine, relay: this.relay, env, workshop, run });
     this.protocol = new RunnerProtocol({ sql: this.sql, desk: this.desk, relay: this.relay, run, now, workshop });
     this.runners = new RunnerHall({ sockets: this.sockets, engine: this.engine, desk: this.desk, protocol: this.protocol, run, poolSetup: (pool) => this.poolSetup(pool) });
     this.seats = new SeatHall({ sql: this.sql, sockets: this.sockets, relay: this.relay, remaining, now });
@@ -123,7 +123,7 @@ export class Shell {
 
   /** Waiting and running jobs of a seat: ComfyUI's `queue_remaining`. */
   remaining(seat: string): number {
-    return integer(this.sql.all("SELECT count(*) AS n FROM jobs WHERE seat = ? AND ended IS NULL", seat)[0] ?? {}, "n");
+    return this.#keeper.remaining(seat);
   }
 
   poolSetup(pool: string): PoolSetup | null {
