@@ -10,10 +10,12 @@ import type { StoredFile } from "../../durable-objects/contract.ts";
 import { dispositionName } from "../../r2/http.ts";
 import { serveObject } from "../../r2/serve.ts";
 
-/** Pixels that are decoded for a preview or a channel: 4096 x 2160. RGBA, wasm copy and encoder of more would not fit an isolate's 128 MB. */
+/** Pixels that are decoded for a channel or a mask: 4096 x 2160, 35 MB as RGBA. An isolate has 128 MB, and other requests beside this one. */
 export const MAX_PIXELS = 4096 * 2160;
+/** Pixels that are re-encoded for a preview: the encoder's own copy comes on top. */
+const MAX_PREVIEW_PIXELS = 2048 * 2048;
 /** Bytes of a file that is read whole to be decoded. */
-const MAX_PICTURE_BYTES = 40 * 1024 * 1024;
+const MAX_PICTURE_BYTES = 24 * 1024 * 1024;
 const DEFAULT_QUALITY = 90;
 
 export const viewRoutes = seatRouter();
@@ -55,7 +57,7 @@ async function makePicture(c: SeatRequest, file: StoredFile, wish: Wish): Promis
   if (matches(c.req.header("if-none-match"), etag)) return new Response(null, { status: 304, headers });
   const bytes = await readWhole(c.env.seat, file);
   if (bytes === null) return null;
-  const decoded = await decodePicture(bytes, MAX_PIXELS);
+  const decoded = await decodePicture(bytes, wish.kind === "preview" ? MAX_PREVIEW_PIXELS : MAX_PIXELS);
   if (!decoded.ok) return decoded.fault === "too_many_pixels" ? null : crashed();
   const { picture } = decoded;
   if (wish.kind === "preview") return new Response(await encodeLossy(picture, wish.format, wish.quality), { headers });

@@ -1,5 +1,5 @@
 // JPEG and WebP through the libraries' own wasm builds (mozjpeg, libwebp by way of @jsquash). A Worker may not compile wasm at run time, so the modules are
-// imported and instantiated here, once per isolate and only when somebody asks for a preview.
+// imported, and instantiated only when somebody asks for a preview.
 import jpegDecoderFactory from "@jsquash/jpeg/codec/dec/mozjpeg_dec.js";
 import jpegEncoderFactory from "@jsquash/jpeg/codec/enc/mozjpeg_enc.js";
 import { defaultOptions as jpegDefaults } from "@jsquash/jpeg/meta.js";
@@ -79,11 +79,10 @@ function webpSize(bytes: Uint8Array): { width: number; height: number } | null {
 
 type Factory<T> = (options: { noInitialRun: boolean; instantiateWasm(imports: WebAssembly.Imports, done: (instance: WebAssembly.Instance) => void): WebAssembly.Exports }) => Promise<T>;
 
-/** One instance per isolate. The promise settles within the turn that made it, so no request ever waits on another's. */
-function once<T>(factory: unknown, module: WebAssembly.Module): () => Promise<T> {
-  let instance: T | undefined;
-  return async () => {
-    instance ??= await (factory as Factory<T>)({
+/** A new instance for each use (about a millisecond): the memory of one that is kept never shrinks again, and the isolate is everybody's. */
+function codec<T>(factory: unknown, module: WebAssembly.Module): () => Promise<T> {
+  return async () =>
+    await (factory as Factory<T>)({
       noInitialRun: true,
       instantiateWasm(imports, done) {
         const built = new WebAssembly.Instance(module, imports);
@@ -91,8 +90,6 @@ function once<T>(factory: unknown, module: WebAssembly.Module): () => Promise<T>
         return built.exports;
       },
     });
-    return instance;
-  };
 }
 
 type Image = { data: Uint8ClampedArray; width: number; height: number };
@@ -100,7 +97,7 @@ type JpegDecoder = { decode(data: BufferSource, preserveOrientation: boolean): I
 type WebpDecoder = { decode(data: BufferSource): Image | null };
 type Encoder = { encode(data: BufferSource, width: number, height: number, options: object): Uint8Array | null };
 
-const jpegDecoder = once<JpegDecoder>(jpegDecoderFactory, jpegDecoderWasm);
-const jpegEncoder = once<Encoder>(jpegEncoderFactory, jpegEncoderWasm);
-const webpDecoder = once<WebpDecoder>(webpDecoderFactory, webpDecoderWasm);
-const webpEncoder = once<Encoder>(webpEncoderFactory, webpEncoderWasm);
+const jpegDecoder = codec<JpegDecoder>(jpegDecoderFactory, jpegDecoderWasm);
+const jpegEncoder = codec<Encoder>(jpegEncoderFactory, jpegEncoderWasm);
+const webpDecoder = codec<WebpDecoder>(webpDecoderFactory, webpDecoderWasm);
+const webpEncoder = codec<Encoder>(webpEncoderFactory, webpEncoderWasm);
