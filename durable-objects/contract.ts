@@ -18,7 +18,9 @@ export type Role = "participant" | "instructor";
 
 // ---- provisioning (operator) and identity ---------------------------------------------------------------------------------------
 export type SeatCredential = { seat: string; role: Role; /** base64url, 16 random bytes */ salt: string; /** base64url SHA-256 of salt bytes then password (UTF-8) */ hash: string };
-export type WorkshopSetup = { workshop: string; title: string; seats: SeatCredential[]; pools: PoolSetup[] };
+/** Waiting jobs allowed: per seat, in all, and the floor every seat keeps when the whole is full [Q13]. */
+export type Limits = { seat_max?: number; queue_max?: number; seat_floor?: number };
+export type WorkshopSetup = { workshop: string; title: string; seats: SeatCredential[]; pools: PoolSetup[]; limits?: Limits };
 /** `pull`: runners dial in. Times in ms, rate in micro-units of the workshop's currency per hour. */
 export type PoolSetup = { id: string; provider: "pull" | "local" | "verda" | "verda-batch" | "runpod" | "modal"; max_in_flight: number; lease_ms?: number; claim_ms?: number; rate?: number; speed?: number };
 /** What login and Basic need; `version` rises with each new password, so old cookies die. */

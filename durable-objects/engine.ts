@@ -31,7 +31,7 @@ export class Engine {
   }
 
   /**
-   * Decides and commits. `record` runs inside the same transaction, before anything leaves: rows that hang on the decision are written there.
+   * Decides and commits. `record` runs inside the same transaction, before the queue's own rows: what it has written itself it takes out of `changes`.
    * Throws only when the database does; then nothing has changed and the state is what the database says.
    */
   run<T extends CommandType>(command: Extract<Command, { type: T }>, record: (decision: Decision<T>) => void = () => undefined): Decision<T> {
@@ -41,9 +41,9 @@ export class Engine {
     if (!changed && decision.events.length === 0 && !decision.ok) return decision;
     try {
       this.#sql.transaction(() => {
+        record(decision);
         writeChanges(this.#sql, this.#state, decision.changes);
         if (changed || decision.events.length > 0) this.#log(command, decision.events, now);
-        record(decision);
       });
     } catch (error) {
       this.#state = restore(loadRows(this.#sql));

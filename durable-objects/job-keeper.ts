@@ -2,10 +2,10 @@
 // Invariant: a job's end is one write and one set of frames, both made from the committed record.
 import type { RunResult } from "../gpu-adapter/contract.ts";
 import { closingFrame, endingOf } from "./endings.ts";
-import { endJob, jobFacts, setHeard, setJobState } from "./job-store.ts";
+import { endJob, jobFacts, liveCounts, setHeard } from "./job-store.ts";
 import type { Decision, QueueEvent } from "./queue/index.ts";
 import type { RunRelay } from "./run-relay.ts";
-import { addSeatLog, raiseSeatRevision } from "./seat-store.ts";
+import { raiseSeatRevision } from "./seat-store.ts";
 import type { Sockets } from "./sockets.ts";
 import type { Sql } from "./sql.ts";
 
@@ -19,11 +19,18 @@ export class JobKeeper {
   readonly #sockets: Sockets;
   readonly #frames: { job: string; seat: string; client: string | null; frames: string[]; ran: boolean }[] = [];
   readonly #touched = new Set<string>();
+  #live: Map<string, number>;
 
   constructor(sql: Sql, relay: RunRelay, sockets: Sockets) {
     this.#sql = sql;
     this.#relay = relay;
     this.#sockets = sockets;
+    this.#live = liveCounts(sql);
+  }
+
+  /** Waiting and running jobs of a seat: ComfyUI's `queue_remaining`. */
+  remaining(seat: string): number {
+    return this.#live.get(seat) ?? 0;
   }
 
   /** Inside the transaction: rows of every job the decision moved. `now` in ms. */
@@ -32,14 +39,13 @@ export class JobKeeper {
     for (const event of decision.events) {
       switch (event.type) {
         case "job_accepted":
-          addSeatLog(this.#sql, event.seat, `${event.job} accepted`, now);
+          this.#live.set(event.seat, this.remaining(event.seat) + 1);
           break;
         case "job_state":
-          setJobState(this.#sql, event.job, event.to);
-          addSeatLog(this.#sql, event.seat, `${event.job} ${event.to}: ${event.why}`, now);
           if (event.to === "waiting") this.#relay.forget(event.job);
           break;
         case "job_ended":
+          this.#live.set(event.seat, this.remaining(event.seat) - 1);
           this.#end(event, now, delivered?.result.status !== undefined ? delivered : null);
           break;
         default:
@@ -69,7 +75,6 @@ export class JobKeeper {
       lease: event.record.lease,
     });
     this.#relay.forget(event.job);
-    addSeatLog(this.#sql, event.seat, `${event.job} ${event.record.state}: ${event.record.reason?.message ?? event.why}`, now);
     this.#frames.push({ job: event.job, seat: event.seat, client: facts?.client_id ?? null, frames: ending.frames, ran: ending.frames.length > 0 });
   }
 
@@ -90,5 +95,6 @@ export class JobKeeper {
   drop(): void {
     this.#frames.length = 0;
     this.#touched.clear();
+    this.#live = liveCounts(this.#sql);
   }
 }

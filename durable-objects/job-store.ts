@@ -1,15 +1,18 @@
 // Every job ever accepted, as rows a seat's views are made from. Invariant: the end of a job is written once ([Q7]: a terminal record is kept);
 // bodies for `/queue` and `/history` are spliced from stored JSON texts, never parsed and written again.
 import type { InputRef, JobDetail, JobRow, JobsQuery, JobState, Submit } from "./contract.ts";
+import { jobCore } from "./queue-store.ts";
+import type { Job } from "./queue/index.ts";
 import { integer, integerOrNull, type Sql, type SqlRow, type SqlValue, text, textOrNull } from "./sql.ts";
 
-export type NewJob = { submit: Submit; seq: number; number: number; state: JobState; now: number };
+/** `core` is the queue's own record of the job, as the decision left it (it may be dispatched already). */
+export type NewJob = { submit: Submit; core: Job; number: number; now: number };
 
-export function insertJob(sql: Sql, { submit, seq, number, state, now }: NewJob): void {
+export function insertJob(sql: Sql, { submit, core, number, now }: NewJob): void {
   sql.all(
-    `INSERT INTO jobs (job, seq, seat, number, state, created, client_id, idempotency_key, body_hash, workflow_id, outputs_to_execute, partial, inputs, prompt_key)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    submit.job, seq, submit.seat, number, state, now, submit.client_id, submit.idempotency_key ?? (submit.minted ? null : submit.job), submit.body_hash,
+    `INSERT INTO jobs (seq, job, seat, number, state, core, created, client_id, idempotency_key, body_hash, workflow_id, outputs_to_execute, partial, inputs, prompt_key)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+    core.seq, submit.job, submit.seat, number, core.state, jobCore(core), now, submit.client_id, submit.idempotency_key ?? (submit.minted ? null : submit.job), submit.body_hash,
     submit.workflow_id, JSON.stringify(submit.outputs_to_execute), submit.partial ? 1 : 0, JSON.stringify(submit.inputs), submit.prompt_key ?? null,
   );
   if (submit.prompt_key === undefined) {
@@ -49,10 +52,6 @@ export function promptTexts(sql: Sql, job: string): { prompt: string; extra_data
   return row ? { prompt: text(row, "prompt"), extra_data: text(row, "extra_data"), run_prompt: textOrNull(row, "run_prompt") } : null;
 }
 
-export function setJobState(sql: Sql, job: string, state: JobState): void {
-  sql.all("UPDATE jobs SET state = ? WHERE job = ? AND ended IS NULL", state, job);
-}
-
 export function setJobStarted(sql: Sql, job: string, at: number): void {
   sql.all("UPDATE jobs SET started = ?, in_history = 0 WHERE job = ? AND ended IS NULL", at, job);
 }
@@ -62,7 +61,7 @@ export type JobEnd = { state: JobState; at: number; inHistory: boolean; outputs:
 /** The one terminal write; a second call changes nothing. */
 export function endJob(sql: Sql, job: string, end: JobEnd): void {
   sql.all(
-    "UPDATE jobs SET state = ?, ended = ?, in_history = ?, outputs = ?, status = ?, meta = ?, error = ?, result_hash = ?, end_lease = ? WHERE job = ? AND ended IS NULL",
+    "UPDATE jobs SET state = ?, core = NULL, ended = ?, in_history = ?, outputs = ?, status = ?, meta = ?, error = ?, result_hash = ?, end_lease = ? WHERE job = ? AND ended IS NULL",
     end.state, end.at, end.inHistory ? 1 : 0, end.outputs, end.status, end.meta, end.error, end.resultHash, end.lease, job,
   );
 }
@@ -183,6 +182,23 @@ export function takeUnheard(sql: Sql, seat: string, clientId: string, since: num
     .toReversed();
   sql.all("UPDATE jobs SET heard = 1 WHERE seat = ? AND client_id = ? AND heard = 0", seat, clientId);
   return rows.map((row) => ({ job: text(row, "job"), status: text(row, "status"), outputs: text(row, "outputs"), meta: text(row, "meta") }));
+}
+
+/** Waiting and running jobs of each seat that has any. */
+export function liveCounts(sql: Sql): Map<string, number> {
+  return new Map(sql.all("SELECT seat, count(*) AS n FROM jobs WHERE ended IS NULL GROUP BY seat").map((row) => [text(row, "seat"), integer(row, "n")]));
+}
+
+/** A seat's newest jobs as lines of its log, oldest first: when each was accepted, began, ended, and how. */
+export function jobLines(sql: Sql, seat: string, most: number): { at: number; line: string }[] {
+  const rows = sql.all("SELECT job, state, created, started, ended, error FROM jobs WHERE seat = ? ORDER BY seq DESC LIMIT ?", seat, most);
+  const lines = rows.flatMap((row) => {
+    const job = text(row, "job");
+    const [started, ended, error] = [integerOrNull(row, "started"), integerOrNull(row, "ended"), textOrNull(row, "error")];
+    const why = error === null ? "" : `: ${String((JSON.parse(error) as { exception_message?: unknown }).exception_message ?? "")}`;
+    return [{ at: integer(row, "created"), line: `${job} accepted` }, ...(started === null ? [] : [{ at: started, line: `${job} started` }]), ...(ended === null ? [] : [{ at: ended, line: `${job} ${text(row, "state")}${why}` }])];
+  });
+  return lines.sort((a, b) => a.at - b.at);
 }
 
 export function endedCount(sql: Sql): number {

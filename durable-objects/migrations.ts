@@ -9,17 +9,17 @@ const MIGRATIONS: { id: string; statements: string[] }[] = [
       // Small values that are one per workshop: its name, its revision, the queue's scalars.
       "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
       "CREATE TABLE seats (seat TEXT PRIMARY KEY, role TEXT NOT NULL CHECK (role IN ('participant','instructor')), salt TEXT NOT NULL, hash TEXT NOT NULL, version INTEGER NOT NULL, revision INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID",
-      // The queue core's own records, one row each, as JSON it alone reads. Live jobs only: the scheduler never sees history.
+      // The queue core's own records, one row each, as JSON it alone reads; its jobs stand in `jobs.core`, live ones only: the scheduler never sees history.
       "CREATE TABLE queue_rows (kind TEXT NOT NULL, id TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (kind, id)) STRICT, WITHOUT ROWID",
       // Every job ever accepted. `number` is ComfyUI's, `ended` null while it lives; the end is written once.
       `CREATE TABLE jobs (
-        job TEXT PRIMARY KEY, seq INTEGER NOT NULL UNIQUE, seat TEXT NOT NULL, number INTEGER NOT NULL, state TEXT NOT NULL,
+        seq INTEGER PRIMARY KEY, job TEXT NOT NULL UNIQUE, seat TEXT NOT NULL, number INTEGER NOT NULL, state TEXT NOT NULL, core TEXT,
         created INTEGER NOT NULL, started INTEGER, ended INTEGER, client_id TEXT, idempotency_key TEXT, body_hash TEXT NOT NULL,
         workflow_id TEXT, outputs_to_execute TEXT NOT NULL, partial INTEGER NOT NULL, inputs TEXT NOT NULL, prompt_key TEXT,
         in_history INTEGER NOT NULL DEFAULT 0, outputs TEXT NOT NULL DEFAULT '{}', status TEXT, meta TEXT NOT NULL DEFAULT '{}', error TEXT, result_hash TEXT, end_lease TEXT,
         heard INTEGER NOT NULL DEFAULT 1
       ) STRICT`,
-      "CREATE INDEX jobs_by_seat ON jobs (seat, ended, seq)",
+      "CREATE INDEX jobs_live ON jobs (seat, seq) WHERE ended IS NULL",
       "CREATE INDEX jobs_history ON jobs (seat, seq) WHERE in_history = 1",
       // Ends that no socket of their client heard: told again when that client comes back.
       "CREATE INDEX jobs_unheard ON jobs (seat, client_id) WHERE heard = 0",
@@ -44,6 +44,7 @@ const MIGRATIONS: { id: string; statements: string[] }[] = [
       "CREATE TABLE catalogs (pool TEXT PRIMARY KEY, digest TEXT NOT NULL, reported INTEGER NOT NULL, comfyui_version TEXT NOT NULL) STRICT, WITHOUT ROWID",
       // The event log [Q5]: every command with its time, and what came of it. No prompt text, no token.
       "CREATE TABLE log (revision INTEGER PRIMARY KEY, at INTEGER NOT NULL, command TEXT NOT NULL, events TEXT NOT NULL) STRICT",
+      // What runners say of a seat's jobs; the jobs' own story is told by their rows.
       "CREATE TABLE seat_log (id INTEGER PRIMARY KEY AUTOINCREMENT, seat TEXT NOT NULL, at INTEGER NOT NULL, line TEXT NOT NULL) STRICT",
       "CREATE INDEX seat_log_by_seat ON seat_log (seat, id)",
     ],

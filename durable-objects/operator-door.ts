@@ -20,6 +20,9 @@ export class OperatorDoor {
       this.#shell.setMeta("title", setup.title);
       putSeats(this.#shell.sql, setup.seats);
     });
+    const { seat_max, queue_max, seat_floor } = setup.limits ?? {};
+    const params = { ...(seat_max === undefined ? {} : { seatMax: seat_max }), ...(queue_max === undefined ? {} : { queueMax: queue_max }), ...(seat_floor === undefined ? {} : { seatFloor: seat_floor }) };
+    if (Object.keys(params).length > 0) this.#shell.run<"set_params">({ type: "set_params", params, by: "operator" });
     for (const pool of setup.pools) this.putPool(pool);
     return { ok: true, created: true };
   }

@@ -3,33 +3,105 @@ import type { FileName, StorageType } from "../gpu-adapter/contract.ts";
 import type * as door from "./contract.ts";
 import { findFile, listFiles, storeInput } from "./file-store.ts";
 import { forgetHistory, historyBody, historyEntryBody, insertJob, jobDetail, jobPage, knownJob, queueBody } from "./job-store.ts";
-import { retryAfterSeconds } from "./queue/index.ts";
+import { type BatchAnswer, type Changes, type Results, retryAfterSeconds } from "./queue/index.ts";
 import { refused } from "./refusals.ts";
 import { knownEnd } from "./runner-desk.ts";
 import { markOnce, raiseSeatRevision, readSeatLog, readSettings, seatIdentity, seatRevision, writeSettings } from "./seat-store.ts";
 import type { Shell } from "./shell.ts";
 import { submitCommand } from "./submit-command.ts";
 
+type SubmitCommand = ReturnType<typeof submitCommand>;
+type Prepared = { submit: door.Submit; known: ReturnType<typeof knownJob>; command: SubmitCommand };
+type Arriving = { submit: door.Submit; resolve: (answer: door.Answer<door.Submitted>) => void; reject: (error: unknown) => void };
+
+/** ComfyUI's `number`: the place in the line of all, negative for `front` [Q14]. */
+function numberOf(submit: door.Submit, seq: number): number {
+  return submit.front ? -seq : seq;
+}
+
 export class SeatDoor {
   readonly #shell: Shell;
+  readonly #arriving: Arriving[] = [];
+  /** A seat's role never changes once it is there. */
+  readonly #roles = new Map<string, door.Role>();
 
   constructor(shell: Shell) {
     this.#shell = shell;
   }
 
-  submit(submit: door.Submit): door.Answer<door.Submitted> {
-    const identity = seatIdentity(this.#shell.sql, submit.seat);
-    if (!identity) return { ok: false, reason: "no_such_seat", message: `There is no seat ${submit.seat} in this workshop.` };
-    const key = submit.idempotency_key ?? (submit.minted ? null : submit.job);
-    const known = knownJob(this.#shell.sql, submit.seat, key, submit.job);
-    const live = known !== null && this.#shell.engine.state.jobs.has(known.job);
-    const end = known === null || live ? undefined : knownEnd(this.#shell.sql, known.job);
-    const now = this.#shell.engine.now();
-    const decision = this.#shell.run<"submit">(submitCommand(submit, identity.role === "instructor", key, end), (made) => {
-      if (made.ok && !made.result.repeated) insertJob(this.#shell.sql, { submit, seq: made.result.seq, number: submit.front ? -made.result.seq : made.result.seq, state: "waiting", now });
+  /** Admits a prompt, or says why not. Submits that arrive together are committed together: one decision, one transaction, one log entry. */
+  async submit(submit: door.Submit): Promise<door.Answer<door.Submitted>> {
+    return await new Promise((resolve, reject) => {
+      this.#arriving.push({ submit, resolve, reject });
+      // A task, not a microtask: what has already arrived at the object's door comes in first.
+      if (this.#arriving.length === 1) setTimeout(() => this.#admit(), 0);
     });
-    if (!decision.ok) return refused(decision, decision.reason === "seat_queue_full" || decision.reason === "queue_full" ? retryAfterSeconds(this.#shell.forecast(), this.#shell.engine.state, submit.seat, now) : undefined);
-    return { ok: true, job: decision.result.job, number: decision.result.repeated && known ? known.number : submit.front ? -decision.result.seq : decision.result.seq, repeated: decision.result.repeated };
+  }
+
+  #admit(): void {
+    const arrived = this.#arriving.splice(0);
+    try {
+      const prepared = arrived.map(({ submit }) => this.#prepare(submit));
+      const commands = prepared.flatMap((one) => ("command" in one ? [one.command] : []));
+      const results = this.#decide(commands, prepared);
+      for (const [n, { resolve }] of arrived.entries()) {
+        const one = prepared[n];
+        if (one) resolve("command" in one ? this.#answer(one, results.shift()) : one);
+      }
+    } catch (error) {
+      for (const { reject } of arrived) reject(error);
+    }
+  }
+
+  #prepare(submit: door.Submit): Prepared | door.Refusal {
+    const role = this.#role(submit.seat);
+    if (role === null) return { ok: false, reason: "no_such_seat", message: `There is no seat ${submit.seat} in this workshop.` };
+    const key = submit.idempotency_key ?? (submit.minted ? null : submit.job);
+    // An id the edge has just made is nobody's: only a caller's own id or key can be known already.
+    const known = key === null ? null : knownJob(this.#shell.sql, submit.seat, key, submit.job);
+    const end = known === null || this.#shell.engine.state.jobs.has(known.job) ? undefined : knownEnd(this.#shell.sql, known.job);
+    return { submit, known, command: submitCommand(submit, role === "instructor", key, end) };
+  }
+
+  /** One submit as it is, several as one batch; rows of the accepted ones join the transaction. */
+  #decide(commands: SubmitCommand[], prepared: (Prepared | door.Refusal)[]): BatchAnswer[] {
+    const [first] = commands;
+    if (first === undefined) return [];
+    const insert = (changes: Changes, answers: BatchAnswer[]): void => {
+      const accepted = prepared.filter((one): one is Prepared => "command" in one);
+      for (const [n, { submit }] of accepted.entries()) this.#insert(changes, submit, answers[n]);
+    };
+    if (commands.length > 1) {
+      const decision = this.#shell.run<"batch">({ type: "batch", commands }, (made) => (made.ok ? insert(made.changes, made.result) : undefined));
+      return decision.ok ? decision.result : commands.map(() => decision);
+    }
+    const decision = this.#shell.run<"submit">(first, (made) => insert(made.changes, [made]));
+    return [decision];
+  }
+
+  #insert(changes: Changes, submit: door.Submit, answer: BatchAnswer | undefined): void {
+    const core = this.#shell.engine.state.jobs.get(submit.job);
+    if (!answer?.ok || (answer.result as Results["submit"]).repeated || !core) return;
+    insertJob(this.#shell.sql, { submit, core, number: numberOf(submit, core.seq), now: this.#shell.engine.now() });
+    changes.jobs.delete(submit.job);
+  }
+
+  #answer({ submit, known }: Prepared, answer: BatchAnswer | undefined): door.Answer<door.Submitted> {
+    if (!answer) throw new Error("a submit was not decided");
+    if (answer.ok) {
+      const { job, seq, repeated } = answer.result as Results["submit"];
+      return { ok: true, job, number: repeated && known ? known.number : numberOf(submit, seq), repeated };
+    }
+    const full = answer.reason === "seat_queue_full" || answer.reason === "queue_full";
+    return refused(answer, full ? retryAfterSeconds(this.#shell.forecast(), this.#shell.engine.state, submit.seat, this.#shell.engine.now()) : undefined);
+  }
+
+  #role(seat: string): door.Role | null {
+    const known = this.#roles.get(seat);
+    if (known !== undefined) return known;
+    const role = seatIdentity(this.#shell.sql, seat)?.role ?? null;
+    if (role !== null) this.#roles.set(seat, role);
+    return role;
   }
 
   queueRemaining(seat: string): number {

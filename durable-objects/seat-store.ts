@@ -1,5 +1,6 @@
 // Seats, their settings, their once-only marks and their log: small rows, read and written one seat at a time.
 import type { Role, SeatCredential, SeatIdentity } from "./contract.ts";
+import { jobLines } from "./job-store.ts";
 import { integer, type Sql, text } from "./sql.ts";
 
 /** Lines of a seat's job log that are kept. */
@@ -14,8 +15,8 @@ export function putSeats(sql: Sql, seats: SeatCredential[]): { added: string[]; 
     if (!old) {
       sql.all("INSERT INTO seats (seat, role, salt, hash, version) VALUES (?, ?, ?, ?, 1)", seat.seat, seat.role, seat.salt, seat.hash);
       added.push(seat.seat);
-    } else if (old.hash !== seat.hash || old.role !== seat.role) {
-      sql.all("UPDATE seats SET role = ?, salt = ?, hash = ?, version = version + 1 WHERE seat = ?", seat.role, seat.salt, seat.hash, seat.seat);
+    } else if (old.hash !== seat.hash) {
+      sql.all("UPDATE seats SET salt = ?, hash = ?, version = version + 1 WHERE seat = ?", seat.salt, seat.hash, seat.seat);
       changed.push(seat.seat);
     }
   }
@@ -62,10 +63,11 @@ export function addSeatLog(sql: Sql, seat: string, line: string, now: number): v
 }
 
 export function readSeatLog(sql: Sql, seat: string): { t: string; m: string }[] {
-  return sql
-    .all("SELECT at, line FROM seat_log WHERE seat = ? ORDER BY id DESC LIMIT ?", seat, LOG_LINES)
-    .toReversed()
-    .map((row) => ({ t: new Date(integer(row, "at")).toISOString(), m: `${text(row, "line")}\n` }));
+  const said = sql.all("SELECT at, line FROM seat_log WHERE seat = ? ORDER BY id DESC LIMIT ?", seat, LOG_LINES).map((row) => ({ at: integer(row, "at"), line: text(row, "line") }));
+  return [...jobLines(sql, seat, LOG_LINES), ...said.toReversed()]
+    .sort((a, b) => a.at - b.at)
+    .slice(-LOG_LINES)
+    .map(({ at, line }) => ({ t: new Date(at).toISOString(), m: `${line}\n` }));
 }
 
 /** Keeps the newest lines of every seat; run now and then, not on every line. */

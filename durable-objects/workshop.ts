@@ -51,8 +51,8 @@ export class Workshop extends DurableObject<Env> {
   }
 
   // ---- a seat ------------------------------------------------------------------------------------------------------------------------
-  submit(submit: door.Submit): door.Answer<door.Submitted> {
-    return this.#seat.submit(submit);
+  async submit(submit: door.Submit): Promise<door.Answer<door.Submitted>> {
+    return await this.#seat.submit(submit);
   }
 
   queueRemaining(seat: string): number {

@@ -20,5 +20,11 @@ const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown };
 
 /** Writes JSON; bigint as the integer it is. For whatever came out of `parseJson`: plain JSON.stringify throws on a bigint. */
 export function stringifyJson(value: unknown): string {
+  try {
+    // Without a replacer it is several times faster, and throws when there is a bigint.
+    return JSON.stringify(value);
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+  }
   return JSON.stringify(value, (_key, member: unknown) => (typeof member === "bigint" ? rawJSON(member.toString()) : member));
 }

@@ -58,7 +58,8 @@ async function asSubmit(seat: SeatContext, accepted: PromptAccepted, sent: Sent)
     job: accepted.promptId ?? crypto.randomUUID(),
     minted: accepted.promptId === undefined,
     ...(sent.idempotencyKey === undefined ? {} : { idempotency_key: sent.idempotencyKey.slice(0, 200) }),
-    body_hash: await sha256(sent.bytes),
+    // Only a caller's own id or key can come twice; for an id made here there is nothing to compare.
+    body_hash: accepted.promptId === undefined && sent.idempotencyKey === undefined ? "" : await sha256(sent.bytes),
     bytes: sent.bytes.byteLength,
     client_id: accepted.clientId ?? null,
     front: accepted.front,

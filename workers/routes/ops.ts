@@ -35,7 +35,7 @@ const poolFields = {
 };
 const poolName = z.string().regex(/^[a-z0-9][a-z0-9-]{0,59}$/, "must be small letters, digits and -, at most 60");
 const pool = z.object({ id: poolName, ...poolFields });
-const newWorkshop = z.object({ workshop: workshopName, title: z.string().min(1).max(200).optional(), seats: z.int().min(0).max(MAX_SEATS).default(20), seat_prefix: prefix.default("user"), pools: z.array(pool).max(20).default([]) });
+const newWorkshop = z.object({ workshop: workshopName, title: z.string().min(1).max(200).optional(), seats: z.int().min(0).max(MAX_SEATS).default(20), seat_prefix: prefix.default("user"), pools: z.array(pool).max(20).default([]), limits: z.object({ seat_max: z.int().min(1).max(100_000), queue_max: z.int().min(1).max(100_000), seat_floor: z.int().min(0).max(1000) }).partial().optional() });
 const moreSeats = z.union([z.object({ names: z.array(seatName).min(1).max(MAX_SEATS) }), z.object({ count: z.int().min(1).max(MAX_SEATS), prefix: prefix.default("user") })]);
 
 ops.use(async (c, next) => {
@@ -52,7 +52,7 @@ ops.post("/workshops", async (c) => {
   const { workshop } = body;
   const title = body.title ?? workshop;
   const wishes = withInstructor(seatNames(body.seat_prefix, body.seats));
-  const made = await openWorkshop(c.env, workshop).create({ workshop, title, seats: firstCredentials(c.env.SESSION_SECRET, workshop, wishes), pools: body.pools.map(toPool) });
+  const made = await openWorkshop(c.env, workshop).create({ workshop, title, seats: firstCredentials(c.env.SESSION_SECRET, workshop, wishes), pools: body.pools.map(toPool), ...(body.limits === undefined ? {} : { limits: body.limits }) });
   if (!made.ok && made.reason !== "exists") return refuse(made, "ops");
   const created = made.ok && made.created;
   await openDirectory(c.env.DIRECTORY).enter(workshop, title, Date.now());
