@@ -117,10 +117,11 @@ export class Comfy {
   }
 
   /** Puts one file into ComfyUI's input folder under exactly this name; throws when it was stored under another. */
-  async uploadInput(name: string, content: Blob): Promise<void> {
+  async uploadInput(name: string, content: Blob, subfolder = ""): Promise<void> {
     const form = new FormData();
     form.append("image", content, name);
     form.append("type", "input");
+    if (subfolder !== "") form.append("subfolder", subfolder);
     form.append("overwrite", "true");
     const answer = await this.#call("/upload/image", { method: "POST", body: form, signal: AbortSignal.timeout(SLOW_MS) });
     const stored = uploaded.parse(await answer.json()).name;

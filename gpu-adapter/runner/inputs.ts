@@ -27,6 +27,8 @@ export class InputFailure extends Error {
 /** The signed URL is no longer good: a repeated claim gives a fresh one. */
 export class ExpiredUrl extends Error {}
 
+/** The one folder a content name may stand in: ComfyUI's 3-D loaders list their models from there and from nowhere else. */
+const MODEL_FOLDER = "3d";
 /** Tries per file before the job fails ([G] 6.9 `input_fetch`: three). */
 const TRIES = 3;
 const PARALLEL = 4;
@@ -69,11 +71,14 @@ export class Inputs {
   }
 
   async #placeOne(file: InputFile, signal: AbortSignal): Promise<void> {
-    if (!isSafeName(file.name, "")) throw new InputFailure("input_missing", `The input name "${file.name}" is not a plain file name.`);
-    const path = join(this.#cacheDir, file.name);
+    const subfolder = file.name.startsWith(`${MODEL_FOLDER}/`) ? MODEL_FOLDER : "";
+    const filename = subfolder === "" ? file.name : file.name.slice(subfolder.length + 1);
+    if (!isSafeName(filename, "")) throw new InputFailure("input_missing", `The input name "${file.name}" is not a plain file name.`);
+    const path = join(this.#cacheDir, subfolder, filename);
+    if (subfolder !== "") await mkdir(join(this.#cacheDir, subfolder), { recursive: true });
     if (!(await this.#cached(file))) await this.#fetch(file, path, signal);
     if (this.#inputDir !== null) return;
-    await this.#comfy.uploadInput(file.name, await openAsBlob(path));
+    await this.#comfy.uploadInput(filename, await openAsBlob(path), subfolder);
     this.#given.add(file.name);
   }
 
