@@ -5,7 +5,7 @@ import type { AttemptRef, PoolSetup } from "./contract.ts";
 import type { Engine } from "./engine.ts";
 import type { RunnerDesk } from "./runner-desk.ts";
 import type { Run, RunnerProtocol } from "./runner-protocol.ts";
-import { type RunnerSocket, send, type Sockets } from "./sockets.ts";
+import { type AttemptSocket, type RunnerSocket, send, type Sockets } from "./sockets.ts";
 
 /** A polling runner counts as present for this long after its last question (ms). */
 const POLLER_PRESENT_MS = 60_000;
@@ -81,22 +81,38 @@ export class RunnerHall {
     else send(socket, JSON.stringify({ type: "error", message: "That frame is not of the contract; it was ignored.", issues: parsed.error.issues.slice(0, 3) }));
   }
 
+  /** A message on an attempt's own events socket [G15]: hello names the lease, then events and previews as on a pool's socket. */
+  attemptMessage(socket: WebSocket, at: AttemptSocket, message: string | ArrayBuffer): void {
+    const ref: AttemptRef = { job: at.job, attempt: at.attempt };
+    if (typeof message !== "string") return this.#protocol.preview(ref, at.lease, new Uint8Array(message).subarray(5));
+    const parsed = runnerFrame.safeParse(parseJson(message));
+    if (!parsed.success) return send(socket, JSON.stringify({ type: "error", message: "That frame is not of the contract; it was ignored.", issues: parsed.error.issues.slice(0, 3) }));
+    const frame = parsed.data;
+    if (frame.type === "event") return this.#event(socket, ref, frame);
+    if (frame.type !== "hello" || frame.lease_id === undefined) return;
+    if (!this.#desk.holder(ref, frame.lease_id).ok) return tell(socket, { type: "stale", lease_id: frame.lease_id, reason: "stale" });
+    this.#sockets.write(socket, { ...at, lease: frame.lease_id });
+    tell(socket, { type: "ack", lease_id: frame.lease_id, seq: this.#protocol.acknowledged(at.job) });
+    if (this.#protocol.stopping(ref)) tell(socket, { type: "cancel", lease_id: frame.lease_id });
+  }
+
+  #event(socket: WebSocket, ref: AttemptRef, frame: RunnerFrame & { type: "event" }): void {
+    const answer = this.#protocol.events(ref, frame.lease_id, [frame.event]);
+    if (!answer.ok) return tell(socket, { type: "stale", lease_id: frame.lease_id, reason: answer.reason });
+    if (frame.event.type !== "comfy" || frame.event.message.type === "executed") tell(socket, { type: "ack", lease_id: frame.lease_id, seq: answer.ack });
+    if (frame.event.type === "heartbeat") tell(socket, { type: "lease", lease_id: frame.lease_id, lease_ttl_s: answer.lease_ttl_s });
+    if (answer.cancel) tell(socket, { type: "cancel", lease_id: frame.lease_id });
+  }
+
   #frame(socket: WebSocket, at: RunnerSocket, frame: RunnerFrame): void {
     switch (frame.type) {
       case "hello":
         return this.#hello(socket, at, frame);
       case "next":
         return this.#ask(socket, at);
-      case "event": {
+      case "event":
         if (at.job === null) return tell(socket, { type: "stale", lease_id: frame.lease_id, reason: "stale" });
-        const ref: AttemptRef = { job: at.job, attempt: at.attempt };
-        const answer = this.#protocol.events(ref, frame.lease_id, [frame.event]);
-        if (!answer.ok) return tell(socket, { type: "stale", lease_id: frame.lease_id, reason: answer.reason });
-        if (frame.event.type !== "comfy" || frame.event.message.type === "executed") tell(socket, { type: "ack", lease_id: frame.lease_id, seq: answer.ack });
-        if (frame.event.type === "heartbeat") tell(socket, { type: "lease", lease_id: frame.lease_id, lease_ttl_s: answer.lease_ttl_s });
-        if (answer.cancel) tell(socket, { type: "cancel", lease_id: frame.lease_id });
-        return;
-      }
+        return this.#event(socket, { job: at.job, attempt: at.attempt }, frame);
       case "result": {
         // Waiting first: the slot that this result frees may be filled by the same decision, and this runner is to get it.
         this.#sockets.write(socket, { ...at, waiting: frame.next, job: null, attempt: 0, lease: null });

@@ -6,7 +6,7 @@ import { SOCKET_HEADERS } from "./contract.ts";
 import { OperatorDoor } from "./operator-door.ts";
 import { SeatDoor } from "./seat-door.ts";
 import { Shell } from "./shell.ts";
-import type { DashboardSocket, RunnerSocket } from "./sockets.ts";
+import type { AttemptSocket, DashboardSocket, RunnerSocket } from "./sockets.ts";
 import { integer, text } from "./sql.ts";
 
 export class Workshop extends DurableObject<Env> {
@@ -173,6 +173,9 @@ export class Workshop extends DurableObject<Env> {
       case "runner":
         this.#shell.sockets.accept<RunnerSocket>(server, (order) => ({ kind: "runner", pool: header("pool"), order, runner: null, base_url: header("origin"), waiting: false, lease: null, job: null, attempt: 0, since: Date.now() }));
         break;
+      case "attempt":
+        this.#shell.sockets.accept<AttemptSocket>(server, (order) => ({ kind: "attempt", job: header("job"), attempt: Number(header("attempt")), lease: "", order }));
+        break;
       case "dashboard":
         this.#shell.sockets.accept<DashboardSocket>(server, (order) => ({ kind: "dashboard", order }));
         break;
@@ -186,6 +189,7 @@ export class Workshop extends DurableObject<Env> {
     const at = this.#shell.sockets.read(socket);
     if (at.kind === "seat") this.#shell.seats.message(socket, at, message);
     else if (at.kind === "runner") this.#shell.runners.message(socket, at, message);
+    else if (at.kind === "attempt") this.#shell.runners.attemptMessage(socket, at, message);
   }
 
   override webSocketClose(socket: WebSocket, code: number): void {

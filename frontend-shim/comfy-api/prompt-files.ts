@@ -13,11 +13,14 @@ export type PromptFiles = SeatFiles & { readonly found: ReadonlyMap<string, Stor
 /** Beyond this many outputs named by one graph their whole folder is listed instead of asking one by one. */
 const MAX_SINGLE_LOOKUPS = 32;
 
+const NO_FILES: PromptFiles = { found: new Map(), inputs: [], exists: () => false };
+
 /** Looks up every file that an unchecked graph could name. */
 export async function lookUpFiles(seat: SeatContext, prompt: unknown, catalog: Catalog): Promise<PromptFiles> {
   const references = findInputFiles(readableNodes(prompt), catalog);
+  if (references.length === 0) return NO_FILES;
   const found = new Map<string, StoredFile>();
-  const inputs = references.length === 0 ? [] : await seat.rpc.listFiles(seat.seat, "input", null);
+  const inputs = await seat.rpc.listFiles(seat.seat, "input", null);
   for (const file of inputs) found.set(keyOf(file), file);
   for (const type of ["output", "temp"] as const) {
     const wanted = new Map(references.filter((reference) => reference.type === type).map((reference) => [fileKey(reference), reference]));
@@ -47,7 +50,7 @@ export function withContentNames(prompt: Prompt, catalog: Catalog, outputs: read
     const name = contentName(reference.name, file.sha256);
     names.set(fileKey(reference), name);
     const path = reference.folder === "" ? name : `${reference.folder}/${name}`;
-    inputs.set(path, { name: path, key: file.key, sha256: file.sha256, size: file.size });
+    inputs.set(path, { name: path, original: file.subfolder === "" ? file.filename : `${file.subfolder}/${file.filename}`, key: file.key, sha256: file.sha256, size: file.size });
   }
   return { prompt: rewriteInputFiles(prompt, references, names), inputs: [...inputs.values()] };
 }

@@ -3,7 +3,6 @@ import type { Role, SeatIdentity } from "../../durable-objects/contract.ts";
 import { isSeatName } from "../names.ts";
 import { exists, seatIdentity } from "../workshop.ts";
 import { guessKey, Guesses } from "./guesses.ts";
-import { sameText } from "../../r2/seal.ts";
 import { passwordMatches } from "./passwords.ts";
 import { readCookies, verifySession } from "./session.ts";
 
@@ -57,23 +56,12 @@ export async function checkPassword(request: Request, env: Env, workshop: string
   const seconds = guesses.wait(key, now);
   if (seconds > 0) return { kind: "wait", seconds };
   const identity = (await exists(env, workshop, now)) ? await seatIdentity(env, workshop, seat, now) : null;
-  if (identity !== null && matches(identity, password)) {
+  if (identity !== null && passwordMatches(identity, password)) {
     guesses.succeeded(key);
     return { kind: "right", identity };
   }
   guesses.failed(key, now);
   return { kind: "wrong" };
-}
-
-/** The password that was right for a seat's present credential; Basic sends it with every request. Bounded by the identities kept, and gone with them. */
-const proven = new WeakMap<SeatIdentity, string>();
-
-function matches(identity: SeatIdentity, password: string): boolean {
-  const known = proven.get(identity);
-  if (known !== undefined && sameText(known, password)) return true;
-  if (!passwordMatches(identity, password)) return false;
-  proven.set(identity, password);
-  return true;
 }
 
 /** User and password of an `Authorization: Basic` header (RFC 7617, UTF-8); null when it is none. */

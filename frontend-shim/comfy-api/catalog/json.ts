@@ -6,6 +6,17 @@ import type { Json } from "./types.ts";
 const MAX_DEPTH = 900;
 const MARK = { quote: 0x22, backslash: 0x5c, openList: 0x5b, closeList: 0x5d, openObject: 0x7b, closeObject: 0x7d } as const;
 
+/** Few brackets cannot nest deeply: counted by native search, which spares the usual prompt the walk. */
+function hasManyBrackets(text: string): boolean {
+  let count = 0;
+  for (const bracket of "[{") {
+    for (let at = text.indexOf(bracket); at >= 0; at = text.indexOf(bracket, at + 1)) {
+      if (++count > MAX_DEPTH) return true;
+    }
+  }
+  return false;
+}
+
 function isTooDeep(text: string): boolean {
   let depth = 0;
   let quoted = false;
@@ -28,7 +39,7 @@ function isTooDeep(text: string): boolean {
  * than 900 levels deep.
  */
 export function parseJson(text: string): Json {
-  if (isTooDeep(text)) throw new SyntaxError(`JSON nested more than ${MAX_DEPTH} levels deep`);
+  if (hasManyBrackets(text) && isTooDeep(text)) throw new SyntaxError(`JSON nested more than ${MAX_DEPTH} levels deep`);
   return json.parseJson(text) as Json;
 }
 
