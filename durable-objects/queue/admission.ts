@@ -14,7 +14,7 @@ import { answer, emit, refuse, touchSeat, type Answer, type Work } from "./work.
 type Submit = CommandOf<"submit">;
 
 export function submit(work: Work, command: Submit): Answer<Results["submit"]> {
-  const repeated = repeatedOrTaken(work.state, command);
+  const repeated = repeatedOrTaken(work, command);
   if (repeated !== null) return repeated;
   const { state } = work;
   const view = state.derived.seats.get(command.seat) ?? newView(state, { id: command.seat, instructor: command.instructor, paused: false, weight: 100, group: null, main: { v: 0, n: 0 }, background: { v: 0, n: 0 }, budget: null, spent: 0, warned: false });
@@ -28,17 +28,18 @@ export function submit(work: Work, command: Submit): Answer<Results["submit"]> {
 }
 
 /** Rows 1 and 2 of [Q13]: the first acceptance again, or a typed no; null when key and id are new. */
-function repeatedOrTaken(state: QueueState, command: Submit): Answer<Results["submit"]> | null {
+function repeatedOrTaken(work: Work, command: Submit): Answer<Results["submit"]> | null {
+  const { state, ended } = work;
   const { idempotency, known } = command;
   if (idempotency !== null) {
     const liveId = state.derived.byKey.get(keyName(command.seat, idempotency.key));
-    const first: Pick<Known, "id" | "hash" | "seq"> | undefined = (liveId === undefined ? undefined : state.jobs.get(liveId)) ?? known?.byKey;
+    const first: Pick<Known, "id" | "hash" | "seq"> | undefined = (liveId === undefined ? undefined : state.jobs.get(liveId)) ?? known?.byKey ?? [...ended.values()].find((record) => record.seat === command.seat && record.key === idempotency.key);
     if (first !== undefined) {
       if (first.hash === idempotency.hash) return answer({ job: first.id, seq: first.seq, repeated: true });
       return refuse("idempotency_conflict", "The same idempotency key came with another prompt. Use a new key for a new prompt.", { key: idempotency.key, job: first.id });
     }
   }
-  if (state.jobs.has(command.id) || known?.byId !== undefined) {
+  if (state.jobs.has(command.id) || known?.byId !== undefined || ended.has(command.id)) {
     return refuse("id_taken", "This prompt id was used before. Send the prompt with another id, or with none.", { job: command.id });
   }
   return null;

@@ -100,7 +100,7 @@ function handOverAgain(work: Work, attempt: Attempt): void {
 
 export function claim(work: Work, command: CommandOf<"claim">): Answer<Results["claim"]> {
   const { state, now } = work;
-  const held = claimable(state, command);
+  const held = claimable(work, command);
   if ("ok" in held) return held;
   const { attempt } = held;
   const quarantinedUntil = state.runners.get(command.runner)?.quarantinedUntil ?? 0;
@@ -113,10 +113,11 @@ export function claim(work: Work, command: CommandOf<"claim">): Answer<Results["
   return answer({ ...granted(state, held, now), repeated: false });
 }
 
-function claimable(state: QueueState, command: CommandOf<"claim">): Held | Refusal {
+function claimable(work: Work, command: CommandOf<"claim">): Held | Refusal {
+  const { state } = work;
   const job = state.jobs.get(command.job);
   if (job === undefined) {
-    const { known } = command;
+    const known = command.known ?? work.ended.get(command.job);
     if (known === undefined) return refuse("not_found", "There is no such job.", { job: command.job });
     if (known.state === "cancelled") return refuse("gone", "The job was cancelled.", { job: command.job });
     return refuse("finished", "The job has ended.", { job: command.job, state: known.state });

@@ -16,7 +16,7 @@ function liveAttempt(work: Work, job: Job): Attempt {
 export function cancel(work: Work, command: CommandOf<"cancel">): Answer<CancelAnswer> {
   const job = work.state.jobs.get(command.job);
   if (job === undefined) {
-    const { known } = command;
+    const known = command.known ?? work.ended.get(command.job);
     if (known === undefined || (command.seat !== null && known.seat !== command.seat)) return answer({ answer: "not_found" });
     return answer({ answer: "already_finished", state: known.state });
   }

@@ -134,6 +134,7 @@ export function finish(work: Work, job: Job, ending: Ending): void {
     cost: attempt?.cost ?? 0,
     quoted: job.quoted,
   };
+  work.ended.set(job.id, record);
   emit(work, { type: "job_ended", job: job.id, seat: job.seat, from, record, last: { ...job, state: from }, why: ending.why });
   refresh(work);
 }

@@ -1,7 +1,7 @@
 // How a run says it is over [Q10][Q53]: first terminal write wins, a repeat is `already`, anything from an old lease is `stale`.
 
 import { isLoss, leasedAttempt } from "./attempts.ts";
-import type { Refusal, ResultCommand, Results } from "./commands.ts";
+import type { Known, Refusal, ResultCommand, Results } from "./commands.ts";
 import { endStopped, failAttempt, succeed } from "./ending.ts";
 import { clearStrikes, strike } from "./runners.ts";
 import type { Attempt } from "./types.ts";
@@ -9,7 +9,7 @@ import { answer, assertNever, refuse, type Answer, type Work } from "./work.ts";
 
 export function result(work: Work, command: ResultCommand): Answer<Results["result"]> {
   const { state } = work;
-  if (!state.jobs.has(command.job)) return late(command);
+  if (!state.jobs.has(command.job)) return late(command, command.known ?? work.ended.get(command.job));
   const held = leasedAttempt(state, command);
   if ("ok" in held) return held;
   const { job, attempt } = held;
@@ -27,8 +27,7 @@ export function result(work: Work, command: ResultCommand): Answer<Results["resu
 }
 
 /** The job has ended: by this very result, by another one of the same lease, or otherwise. */
-function late(command: ResultCommand): Answer<Results["result"]> {
-  const { known } = command;
+function late(command: ResultCommand, known: Known | undefined): Answer<Results["result"]> {
   if (known?.lease !== command.lease) return refuse("stale", "The job has ended or runs under another lease; this result changes nothing.", { job: command.job });
   if (known.digest === command.digest) return answer({ answer: "already", state: known.state });
   return refuse("conflict", "The job has ended already with another result; the first one counts.", { job: command.job, state: known.state });

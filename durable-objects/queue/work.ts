@@ -5,7 +5,7 @@ import type { Changes, Effect, QueueEvent } from "./decision.ts";
 import type { SeatView } from "./derived.ts";
 import { noChanges } from "./changes.ts";
 import { settingsOf, type Settings } from "./params.ts";
-import type { QueueState } from "./types.ts";
+import type { JobId, QueueState, Terminal } from "./types.ts";
 
 export interface Work {
   state: QueueState;
@@ -16,13 +16,15 @@ export interface Work {
   changes: Changes;
   /** Seats whose ledgers, jobs or pause changed since the last refresh [Q4]. */
   touched: Set<SeatView>;
+  /** Jobs that ended in this very decision: the caller could not know of them when it looked its `known` up. */
+  ended: Map<JobId, Terminal>;
   /** A forecast: nobody reads events, effects and changes. */
   quiet: boolean;
 }
 
 export function beginWork(state: QueueState, now: number): Work {
   const settings = settingsOf(state.workshop.mode, state.params);
-  return { state, now, settings, events: [], effects: [], changes: noChanges(), touched: new Set(), quiet: false };
+  return { state, now, settings, events: [], effects: [], changes: noChanges(), touched: new Set(), ended: new Map(), quiet: false };
 }
 
 class Nowhere<T> extends Set<T> {

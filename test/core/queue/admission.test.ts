@@ -176,3 +176,14 @@ describe("budget", () => {
     expect(room.state.seats.get("A")?.spent).toBe(9000);
   });
 });
+
+test("[Q14] [Q59] a job that ends in the very same decision is known to the commands after it", () => {
+  const room = new Room();
+  room.submit("A1", { idempotency: { key: "k", hash: "h" } });
+  const again = room.submission("A2", { idempotency: { key: "k", hash: "h" } });
+  const answers = room.ok({
+    type: "batch",
+    commands: [{ type: "cancel", job: "A1", seat: "A" }, again, room.submission("A1", { seat: "B" }), { type: "cancel", job: "A1", seat: "A" }, { type: "claim", job: "A1", attempt: 1, runner: "r", lease: "l" }],
+  });
+  expect(answers.map((one) => (one.ok ? one.result : one.reason))).toEqual([{ answer: "removed_waiting" }, { job: "A1", seq: 1, repeated: true }, "id_taken", { answer: "already_finished", state: "cancelled" }, "gone"]);
+});

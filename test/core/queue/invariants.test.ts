@@ -44,20 +44,35 @@ function slotted(state: QueueState): void {
   for (const slot of taken) expect(state.attempts.get(slot.attempt ?? "")?.slot).toBe(slot.key);
 }
 
+/** Passings, virtual time, sums set aside and the alarm. */
+function bounded({ state, now }: Chaos, before: Rows): void {
+  const jobs = [...state.jobs.values()];
+  const sum = (list: Job[]) => list.reduce((total, { reserve }) => total + reserve, 0);
+  expect(state.derived.reserved).toBe(sum(jobs));
+  expect(state.derived.reservedLive).toBe(sum(jobs.filter((job) => job.state !== "waiting")));
+  expect(Math.max(0, ...jobs.map(({ passed }) => passed))).toBeLessThanOrEqual(4);
+  expect(state.workshop.main.v).toBeGreaterThanOrEqual(before.workshop.main.v);
+  expect(state.workshop.background.n).toBeGreaterThanOrEqual(before.workshop.background.n);
+  for (const { main, background } of state.seats.values()) expect([main.v, main.n, background.v, background.n].every(Number.isSafeInteger)).toBe(true);
+  const wake = nextWake(state, now);
+  if (wake !== null) expect(wake).toBeGreaterThan(now);
+}
+
 function starting(decision: Decision): string[] {
   return decision.events.flatMap((event) => (event.type === "job_dispatched" ? [event.job] : []));
 }
 
 describe("invariants", () => {
-  test("[I1] [I2] every job is in one place, every attempt in its slot, nothing ends twice", () => {
-    play(150, 120, (world) => {
+  test("[I1] [I2] [I3] [Q16] [Q32] [Q47] [Q77] after every command: each job in one place, each attempt in its slot, sums and clocks right", () => {
+    play(80, 120, (world, before) => {
       conserved(world);
       slotted(world.state);
+      bounded(world, before);
     });
   });
 
   test("[I1] [Q53] an expired or old lease changes nothing", () => {
-    play(60, 120, (world, _before, { command }, decision) => {
+    play(40, 120, (world, _before, { command }, decision) => {
       if (command.type !== "renew" && command.type !== "result" && command.type !== "started") return;
       const lease = world.state.attempts.get(`${command.job}#${command.attempt}`)?.lease?.id;
       if (decision.ok && command.type !== "result") expect(lease).toBe(command.lease);
@@ -66,7 +81,7 @@ describe("invariants", () => {
   });
 
   test("[I2] [Q68] lowering W ends no attempt", () => {
-    play(60, 120, (_world, before, { command }, decision) => {
+    play(40, 120, (_world, before, { command }, decision) => {
       if (command.type !== "set_wanted") return;
       const due = decision.events.some((event) => event.type === "attempt_closed" && ["claim_timeout", "provider_unknown", "lease_expired", "start_timeout", "exec_timeout", "cancelled"].includes(event.record.code ?? ""));
       if (!due) expect(decision.events.filter(({ type }) => type === "attempt_closed")).toEqual([]);
@@ -74,25 +89,18 @@ describe("invariants", () => {
     });
   });
 
-  test("[I3] [Q47] nobody is passed over more than D times", () => {
-    play(80, 150, ({ state }) => {
-      for (const job of state.jobs.values()) expect(job.passed).toBeLessThanOrEqual(4);
-    });
-  });
-
   test("[I4] [Q40] after a command no idle slot may run a job it should: the reference picker agrees there is none", () => {
-    play(80, 120, ({ state, now }, _before, _entry, decision) => {
+    play(50, 120, ({ state, now }, _before, _entry, decision) => {
       if (decision.ok) expect(referenceChoice(rowsOf(state), now)).toBeNull();
     });
   });
 
   test("[Q40] [Q42] [Q43] [Q44] [Q45] [Q46] [Q47] [Q48] [Q49] the core and the reference picker choose alike", () => {
     let chosen = 0;
-    play(250, 120, undefined, (world) => {
+    play(120, 120, undefined, (world) => {
       const rows = JSON.parse(JSON.stringify(rowsOf(world.state))) as Rows;
       rows.workshop.switch = "open";
-      for (const slot of rows.slots) slot.open = true;
-      free(rows);
+      for (const slot of rows.slots) slot.open = rows.pools.some(({ id, removed }) => id === slot.pool && !removed);
       for (const ahead of [0, 45_000, 700_000]) {
         const mine = choose(restore(structuredClone(rows)), settingsOf(rows.workshop.mode, rows.params), world.now + ahead);
         const picked = mine === null ? null : { job: mine.job.id, slot: mine.slot.key, passed: mine.passed.map(({ id }) => id).sort() };
@@ -100,11 +108,11 @@ describe("invariants", () => {
         if (picked !== null) chosen++;
       }
     });
-    expect(chosen).toBeGreaterThan(300);
+    expect(chosen).toBeGreaterThan(100);
   });
 
   test("[I8] a seat's cancel, clear, delete or interrupt ends jobs of that seat only", () => {
-    play(80, 120, (_world, before, { command }, decision) => {
+    play(40, 120, (_world, before, { command }, decision) => {
       if (command.type !== "cancel" && command.type !== "clear" && command.type !== "delete" && command.type !== "interrupt") return;
       if (command.seat === null) return;
       const others = (job: string) => before.jobs.find(({ id }) => id === job)?.seat !== command.seat;
@@ -118,7 +126,7 @@ describe("invariants", () => {
   });
 
   test("[I10] [Q30] what attempts left on the ledger is what they ran, and money is what they cost", () => {
-    play(80, 150, accounts, (world) => {
+    play(40, 150, accounts, (world) => {
       const cost = [...world.closed.values()].reduce((sum, { record }) => sum + record.cost, 0);
       expect(world.state.workshop.spent).toBe(cost + world.recorded);
       for (const { record } of world.closed.values()) {
@@ -129,7 +137,7 @@ describe("invariants", () => {
   });
 
   test("[I11] [Q5] the log replays bit for bit, and a crash before any command changes nothing", () => {
-    play(60, 150, undefined, (world) => {
+    play(40, 150, undefined, (world) => {
       const replayed = restore(structuredClone(world.initial));
       const starts = world.log.map(({ command, now }) => starting(decide(replayed, command, now)));
       expect(starts).toEqual(world.decisions.map(starting));
@@ -137,35 +145,7 @@ describe("invariants", () => {
     });
   });
 
-  test("[Q32] V never falls, and no number leaves the safe integers", () => {
-    play(60, 150, ({ state }, before) => {
-      expect(state.workshop.main.v).toBeGreaterThanOrEqual(before.workshop.main.v);
-      expect(state.workshop.background.n).toBeGreaterThanOrEqual(before.workshop.background.n);
-      for (const { main, background } of state.seats.values()) for (const value of [main.v, main.n, background.v, background.n]) expect(Number.isSafeInteger(value)).toBe(true);
-    });
-  });
-
-  test("[Q16] what is set aside is the sum over live jobs", () => {
-    play(60, 150, ({ state }) => {
-      const sum = (jobs: Job[]) => jobs.reduce((total, { reserve }) => total + reserve, 0);
-      const jobs = [...state.jobs.values()];
-      expect(state.derived.reserved).toBe(sum(jobs));
-      expect(state.derived.reservedLive).toBe(sum(jobs.filter((job) => job.state !== "waiting")));
-    });
-  });
-
-  test("[Q77] the alarm is never in the past of what could happen: after a wake, nothing is due", () => {
-    play(60, 120, ({ state, now }) => {
-      const wake = nextWake(state, now);
-      if (wake !== null) expect(wake).toBeGreaterThan(now);
-    });
-  });
 });
-
-/** Attempts whose slot vanished in the edit above are closed for the test's sake: the rest of the rows stays as it was. */
-function free(rows: Rows): void {
-  rows.attempts = rows.attempts.filter((attempt) => rows.slots.some((slot) => slot.key === attempt.slot));
-}
 
 /** [I10] Charges, settlements and refunds are all that moves a ledger, lifts apart (decay and cap are off here). */
 function accounts(world: Chaos, before: Rows, { command }: Entry, decision: Decision): void {

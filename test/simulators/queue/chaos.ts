@@ -16,7 +16,7 @@ export interface Step {
 }
 
 export const steps = (maxLength: number): fc.Arbitrary<Step[]> =>
-  fc.array(fc.record({ kind: fc.nat(999), a: fc.nat(9999), b: fc.nat(9999), c: fc.nat(9999) }), { minLength: 10, maxLength });
+  fc.noBias(fc.array(fc.record({ kind: fc.nat(999), a: fc.nat(9999), b: fc.nat(9999), c: fc.nat(9999) }), { minLength: maxLength >> 1, maxLength, size: "max" }));
 
 const seats = ["ada", "bo", "cy", "dee", "ed"];
 const codes = ["node_error", "oom", "comfy_crash", "container_lost", "exec_timeout", "missing_model", "upload_failed", "internal", "input_missing"];
@@ -90,9 +90,9 @@ export class Chaos {
   }
 
   step({ kind, a, b, c }: Step): void {
-    this.now += a % 7 === 0 ? (b % 200) * 1000 : b % 3000;
+    this.now += a % 23 === 0 ? (b % 200) * 1000 : b % 3000;
     const wake = nextWake(this.state, this.now);
-    if (a % 3 === 0 && wake !== null && wake - this.now < 1_000_000) this.now = Math.max(this.now, wake);
+    if (a % 13 === 0 && wake !== null && wake - this.now < 1_000_000) this.now = Math.max(this.now, wake);
     this.do(this.command(kind, a, b, c));
   }
 
@@ -141,7 +141,7 @@ export class Chaos {
     const leased = held === undefined ? null : { job: held.job, attempt: held.attempt, lease: held.lease, ...(known === undefined ? {} : { known }) };
     if (kind < 340 && attempt !== undefined) return this.provider(attempt.job, attempt.number, b, c);
     if (kind < 470 && attempt !== undefined) return { type: "claim", job: attempt.job, attempt: attempt.number, runner: `runner-${attempt.slot}${b % 5 === 0 ? "-other" : ""}`, lease: `lease-${++this.serial}`, coldMs: c };
-    if (kind < 480) return { type: "runner_lost", runner: `runner-one-${1 + (b % 2)}` };
+    if (kind < 474) return { type: "runner_lost", runner: `runner-one-${1 + (b % 2)}` };
     if (leased === null) return null;
     if (kind < 540) return { type: "started", ...leased };
     if (kind < 580) return { type: "renew", ...leased, activity: b % 2 === 0 };

@@ -75,7 +75,7 @@ export function referenceChoice(rows: Rows, now: number): ReferenceChoice | null
   }
 
   // [Q44]
-  if (mode.aged && mode.key !== "seq") {
+  if (mode.aged) {
     const unit = mode.key;
     const old = H.filter((job) => now - job.acceptedAt > params.aged && liveMain(job.seat) === 0 && !H.some((other) => seat(other).main[unit] < seat(job).main[unit]));
     const [first] = old.sort((a, b) => a.seq - b.seq);
