@@ -17,6 +17,10 @@ async function choices(seat: Seat): Promise<unknown> {
   return info.LoadImage.input.required.image[0];
 }
 
+function bareNode(name: string): Record<string, unknown> {
+  return { [name]: { input: { required: {} }, output: [], output_node: true, name, category: "" } };
+}
+
 describe("the catalogue of nodes", () => {
   it("is the GPU's own, to the digit, but for the seat's files", async () => {
     const seat = await openSeatOf();
@@ -121,11 +125,10 @@ describe("the server behind a seat", () => {
   it("shows what any pool has and accepts what all of them have", async () => {
     const { seats, rpc } = await openWorkshop("ada");
     const [seat] = seats as [Seat];
-    const info = (name: string) => ({ [name]: { input: { required: {} }, output: [], output_node: true, name, category: "" } });
     await rpc.putPool({ id: "second", provider: "pull", max_in_flight: 1 });
     for (const [pool, node, model] of [["gpu", "OnlyFirst", "a.safetensors"], ["second", "OnlySecond", "b.safetensors"]] as const) {
       const digest = `${pool}${crypto.randomUUID()}`.replaceAll("-", "");
-      await seat.context.files.put(`catalog/${digest}.json`, JSON.stringify({ digest, object_info: { ...info("Both"), ...info(node) }, models: { loras: [model] }, embeddings: [pool], extensions: [], system_stats: { system: { comfyui_version: "0.3.64" } } }));
+      await seat.context.files.put(`catalog/${digest}.json`, JSON.stringify({ digest, object_info: { ...bareNode("Both"), ...bareNode(node) }, models: { loras: [model] }, embeddings: [pool], extensions: [], system_stats: { system: { comfyui_version: "0.3.64" } } }));
       await rpc.setCatalog(pool, digest, { comfyui_version: "0.3.64" });
     }
     expect(Object.keys((await (await seat.get("GET", "/object_info")).json()) as object).toSorted()).toEqual(["Both", "OnlyFirst", "OnlySecond"]);

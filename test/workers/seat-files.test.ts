@@ -139,9 +139,11 @@ describe("uploads", () => {
   });
 });
 
+const original: Rgba = (x, y) => [x * 9, y * 13, 200, 255];
+const mask: Rgba = (x, y) => [1, 2, 3, (x * 20 + y) % 256];
+const fading: Rgba = (x, y) => [x * 30, y * 30, 99, 255 - x * 10];
+
 describe("masks", () => {
-  const original: Rgba = (x, y) => [x * 9, y * 13, 200, 255];
-  const mask: Rgba = (x, y) => [1, 2, 3, (x * 20 + y) % 256];
   const reference = { original_ref: JSON.stringify({ filename: "o.png", subfolder: "", type: "input" }), type: "input", subfolder: "clipspace" };
   const workflow: Chunk = { type: "tEXt", data: new TextEncoder().encode('workflow\0{"id":1}') };
 
@@ -189,12 +191,11 @@ describe("masks", () => {
 describe("views", () => {
   it("channel=a is black with the alpha, channel=rgb has no alpha, to the pixel", async () => {
     const seat = await openSeatOf();
-    const rgba: Rgba = (x, y) => [x * 30, y * 30, 99, 255 - x * 10];
-    await upload(seat, "p.png", await png(8, 6, rgba));
+    await upload(seat, "p.png", await png(8, 6, fading));
     const alpha = await decodePng(await viewed(seat, "filename=p.png&type=input&channel=a"), 1e6);
     const rgb = await decodePng(await viewed(seat, "filename=p.png&type=input&channel=rgb"), 1e6);
-    expect(alpha.ok && [...alpha.picture.rgba]).toEqual([...paint(8, 6, (x, y) => [0, 0, 0, rgba(x, y)[3]]).rgba]);
-    expect(rgb.ok && [...rgb.picture.rgba]).toEqual([...paint(8, 6, (x, y) => [...(rgba(x, y).slice(0, 3) as [number, number, number]), 255]).rgba]);
+    expect(alpha.ok && [...alpha.picture.rgba]).toEqual([...paint(8, 6, (x, y) => [0, 0, 0, fading(x, y)[3]]).rgba]);
+    expect(rgb.ok && [...rgb.picture.rgba]).toEqual([...paint(8, 6, (x, y) => [...(fading(x, y).slice(0, 3) as [number, number, number]), 255]).rgba]);
   });
 
   it("a preview has a validator of its own and is not made twice for who has it", async () => {

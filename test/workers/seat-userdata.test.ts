@@ -12,6 +12,13 @@ async function names(seat: Seat): Promise<string[]> {
   return ((await (await seat.get("GET", LIST)).json()) as { path: string }[]).map((file) => file.path);
 }
 
+async function checkpointOf(objectInfo: Record<string, unknown>): Promise<unknown> {
+  const seat = await openSeatOf();
+  await reportCatalog(seat.context, { object_info: objectInfo });
+  const graph: Graph = await (await seat.get("GET", "/templates/text_to_picture_sandbox.json")).json();
+  return graph.nodes.find((node) => node.type === "CheckpointLoaderSimple")?.widgets_values[0];
+}
+
 type Graph = { version: number; last_node_id: number; nodes: { id: number; type: string; inputs: { link: number | null }[]; outputs: { links: number[] }[]; widgets_values: unknown[] }[]; links: [number, number, number, number, number, string][] };
 
 describe("the starter workflow", () => {
@@ -51,12 +58,6 @@ describe("the starter workflow", () => {
   });
 
   it("names a checkpoint that the GPUs have", async () => {
-    const checkpointOf = async (objectInfo: Record<string, unknown>) => {
-      const seat = await openSeatOf();
-      await reportCatalog(seat.context, { object_info: objectInfo });
-      const graph: Graph = await (await seat.get("GET", "/templates/text_to_picture_sandbox.json")).json();
-      return graph.nodes.find((node) => node.type === "CheckpointLoaderSimple")?.widgets_values[0];
-    };
     expect(await checkpointOf(OBJECT_INFO)).toBe("sandbox-painter.safetensors");
     expect(await checkpointOf({ CheckpointLoaderSimple: { ...OBJECT_INFO.CheckpointLoaderSimple, input: { required: { ckpt_name: [["real-model.safetensors"], {}] } } } })).toBe("real-model.safetensors");
   });
@@ -114,8 +115,7 @@ describe("user data", () => {
 
   it("takes a body of unknown length, an empty one, and refuses what is announced too large", async () => {
     const seat = await openSeatOf();
-    const stream = () => new Blob(["streamed"]).stream();
-    expect((await seat.get("POST", "/userdata/s.txt", { body: stream() })).status).toBe(200);
+    expect((await seat.get("POST", "/userdata/s.txt", { body: new Blob(["streamed"]).stream() })).status).toBe(200);
     expect(await (await seat.get("GET", "/userdata/s.txt")).text()).toBe("streamed");
     expect((await seat.get("POST", "/userdata/e.txt", { body: "" })).status).toBe(200);
     expect(await (await seat.get("GET", "/userdata/e.txt")).text()).toBe("");

@@ -1,7 +1,7 @@
 // Inputs on their way to ComfyUI: plain names at the top of its input folder, 3-D models in the folder its loaders list.
 import { createHash } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,20 +14,26 @@ const folder = mkdtempSync(join(tmpdir(), "runner-inputs-"));
 const uploads: { name: string; subfolder: string; text: string }[] = [];
 let base = "";
 
-/** Stands for the store behind the signed address and for a ComfyUI that takes uploads. */
-const server = createServer((request, response) => {
+async function takeUpload(body: Buffer, type: string): Promise<string> {
+  const form = await new Response(new Uint8Array(body), { headers: { "content-type": type } }).formData();
+  const [image, subfolder] = [form.get("image") as File, form.get("subfolder")];
+  uploads.push({ name: image.name, subfolder: typeof subfolder === "string" ? subfolder : "", text: await image.text() });
+  return JSON.stringify({ name: image.name, subfolder, type: "input" });
+}
+
+async function bodyOf(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
-  request.on("data", (chunk: Buffer) => chunks.push(chunk));
-  request.on("end", () => {
-    if (request.url === "/stored") return void response.end(MODEL);
-    void new Response(Buffer.concat(chunks), { headers: { "content-type": request.headers["content-type"] ?? "" } }).formData().then(async (form) => {
-      const image = form.get("image") as File;
-      uploads.push({ name: image.name, subfolder: String(form.get("subfolder") ?? ""), text: await image.text() });
-      response.setHeader("content-type", "application/json");
-      response.end(JSON.stringify({ name: image.name, subfolder: form.get("subfolder") ?? "", type: "input" }));
-    });
-  });
-});
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
+}
+
+async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  const body = await bodyOf(request);
+  response.end(request.url === "/stored" ? MODEL : await takeUpload(body, request.headers["content-type"] ?? ""));
+}
+
+/** Stands for the store behind the signed address and for a ComfyUI that takes uploads. */
+const server = createServer((request, response) => void answer(request, response));
 
 beforeAll(async () => {
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
