@@ -3,9 +3,11 @@
 /** `<stem>_<digits><tail>`: `take_00007_.png` is stem `take`, digits `00007`, tail `_.png`. */
 export type LocalName = { stem: string; digits: string; tail: string };
 
-/** Splits a counter name at its last run of five or more digits; null when there is none after an underscore. */
+const COUNTER = /^(.*)_(\d{5,})(?!\d)(.*)$/s;
+
+/** Splits a counter name at its last run of five or more digits after an underscore; null when there is none. */
 export function parseLocalName(filename: string): LocalName | null {
-  const match = /^(.*)_(\d{5,})(?!.*_\d{5,})(.*)$/.exec(filename);
+  const match = COUNTER.exec(filename);
   if (!match) return null;
   const [, stem = "", digits = "", tail = ""] = match;
   return { stem, digits, tail };
@@ -19,7 +21,8 @@ export function finalName(stem: string, counter: number, tail: string): string {
 export type NamedFile = { filename: string; subfolder: string; type: string };
 
 function asFile(value: Record<string, unknown>): NamedFile | null {
-  const { filename, subfolder = "", type = "output" } = value;
+  const { filename, type = "output" } = value;
+  const subfolder = value.subfolder ?? "";
   if (typeof filename !== "string" || filename === "" || typeof subfolder !== "string" || typeof type !== "string") return null;
   return ["output", "temp", "input"].includes(type) ? { filename, subfolder, type } : null;
 }
@@ -38,13 +41,4 @@ export function renameOutputFiles<T>(output: T, rename: (file: NamedFile) => Nam
     .filter(([key]) => !(file && key === "fullpath"))
     .map(([key, value]): [string, unknown] => (renamed && key in renamed ? [key, renamed[key as keyof NamedFile]] : [key, renameOutputFiles(value, rename)]));
   return Object.fromEntries(entries) as T;
-}
-
-/** Every file object in a node's output, with the key under which it stands, in order. */
-export function findOutputFiles(output: unknown, key = ""): (NamedFile & { key: string })[] {
-  if (Array.isArray(output)) return output.flatMap((entry) => findOutputFiles(entry, key));
-  if (output === null || typeof output !== "object") return [];
-  const file = asFile(output as Record<string, unknown>);
-  if (file) return [{ ...file, key }];
-  return Object.entries(output).flatMap(([name, value]) => findOutputFiles(value, key === "" ? name : key));
 }

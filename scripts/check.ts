@@ -6,7 +6,6 @@ const CHECKS: [string, string[]][] = [
   ["tsc", ["-p", "tsconfig.worker.json"]],
   ["tsc", ["-p", "tsconfig.workers-test.json"]],
   ["tsc", ["-p", "tsconfig.node.json"]],
-  ["tsc", ["-p", "tsconfig.browser.json"]],
   ["oxlint", ["--config", ".oxlintrc.json", "--deny-warnings"]],
   ["wrangler", ["types", "--check"]],
   ["wrangler", ["deploy", "--dry-run", "--outdir", "dist/worker"]],

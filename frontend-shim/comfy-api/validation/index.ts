@@ -5,5 +5,3 @@ export type * from "./types.ts";
 export { SERVER_ERROR_TEXT, validatePrompt, vocabularyOf } from "./validate-prompt.ts";
 export { describeJob } from "./describe-job.ts";
 export { contentName, fileKey, findInputFiles, type InputFileReference, rewriteInputFiles } from "./input-files.ts";
-export { finalName, type LocalName, parseLocalName } from "./local-name.ts";
-export { findOutputFiles, type NewName, type OutputFile, renameOutputFiles } from "./output-files.ts";

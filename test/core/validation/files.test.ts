@@ -1,7 +1,7 @@
 // The files a graph names, and those it made.
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { contentName, fileKey, findInputFiles, findOutputFiles, finalName, type Json, parseLocalName, type Prompt, renameOutputFiles, rewriteInputFiles } from "../../../frontend-shim/comfy-api/validation/index.ts";
+import { contentName, fileKey, findInputFiles, type Prompt, rewriteInputFiles } from "../../../frontend-shim/comfy-api/validation/index.ts";
 import { recordedCatalog } from "./recorded.ts";
 
 const catalog = recordedCatalog();
@@ -72,60 +72,6 @@ describe("[G18] input files", () => {
         const made = contentName(name, sha);
         expect(made).toMatch(/^[\p{L}\p{N}._-]+-0123456789abcdef[A-Za-z0-9.]*$/u);
         expect(new TextEncoder().encode(made).length).toBeLessThan(256);
-      }),
-    );
-  });
-});
-
-describe("[G20] output files", () => {
-  const output: Json = {
-    images: [{ filename: "a_00001_.png", subfolder: "rec", type: "output" }],
-    gifs: [{ filename: "b_00001.mp4", subfolder: "", type: "temp", format: "video/h264-mp4", workflow: "b_00001.png", fullpath: "/out/b_00001.mp4" }],
-    made_by_a_pack: { deep: [{ file: { filename: "c.bin", type: "output" } }] },
-    text: ["a_00001_.png"],
-    animated: [true],
-    settings: [{ filename: "", fullpath: "/kept" }, { filename: 5 }, { filename: "d.txt", type: "video" }],
-  };
-  test("are found under any key, at any depth, in order", () => {
-    expect(findOutputFiles(output)).toEqual([
-      { key: "images", filename: "a_00001_.png", subfolder: "rec", type: "output" },
-      { key: "gifs", filename: "b_00001.mp4", subfolder: "", type: "temp" },
-      { key: "made_by_a_pack", filename: "c.bin", subfolder: "", type: "output" },
-    ]);
-    expect([findOutputFiles(null), findOutputFiles("x"), findOutputFiles([])]).toEqual([[], [], []]);
-  });
-  test("get new names in place; fullpath goes, all else and the order stay", () => {
-    const renamed = renameOutputFiles(output, (file) => (file.filename === "c.bin" ? undefined : { filename: `seat-${file.filename}`, subfolder: "s", type: "output" })) as { [key: string]: Json };
-    expect(JSON.stringify(renamed)).toBe(
-      JSON.stringify({
-        ...(output as object),
-        images: [{ filename: "seat-a_00001_.png", subfolder: "s", type: "output" }],
-        gifs: [{ filename: "seat-b_00001.mp4", subfolder: "s", type: "output", format: "video/h264-mp4", workflow: "b_00001.png" }],
-      }),
-    );
-    expect(renameOutputFiles(null, () => undefined)).toBeNull();
-  });
-});
-
-describe("[G22] names with counters", () => {
-  test.each([
-    ["edge_00001_.png", { stem: "edge", digits: "00001", tail: "_.png" }],
-    ["film_00012-audio.mp4", { stem: "film", digits: "00012", tail: "-audio.mp4" }],
-    ["a_20240101_00003_.png", { stem: "a_20240101", digits: "00003", tail: "_.png" }],
-    ["a_123456_.png", { stem: "a", digits: "123456", tail: "_.png" }],
-    ["ComfyUI_temp_kppiz_00001_.png", { stem: "ComfyUI_temp_kppiz", digits: "00001", tail: "_.png" }],
-    ["a_0001_.png", { stem: "a_0001_", digits: null, tail: ".png" }],
-    ["scene.tar.gz", { stem: "scene.tar", digits: null, tail: ".gz" }],
-    [".hidden", { stem: ".hidden", digits: null, tail: "" }],
-  ])("%s", (name, parts) => expect(parseLocalName(name)).toEqual(parts));
-  test("are put together again as they were, with five digits at least", () => {
-    expect(finalName("edge", 7, "_.png")).toBe("edge_00007_.png");
-    fc.assert(
-      fc.property(fc.string({ unit: "grapheme" }), fc.nat(10_000_000), fc.constantFrom("_.png", ".mp4", "-audio.mp4", ""), (stem, counter, tail) => {
-        const name = finalName(stem, counter, tail);
-        const { stem: readStem, digits, tail: readTail } = parseLocalName(name);
-        expect(finalName(readStem, Number(digits), readTail)).toBe(name);
-        expect({ readStem, digits: Number(digits), readTail }).toEqual({ readStem: stem, digits: counter, readTail: tail });
       }),
     );
   });
