@@ -27,6 +27,8 @@ export type StackOptions = {
   /** ms a runner keeps a job after its last sign of life. */
   leaseMs?: number;
   say?: (line: string) => void;
+  /** Aborting stops everything, also while it is still starting. */
+  signal?: AbortSignal;
 };
 
 export type SeatAccess = { id: string; url: string; username: string; password: string };
@@ -89,9 +91,12 @@ function launch(name: string, args: string[], env: Record<string, string>, log: 
   return child;
 }
 
-async function until(what: string, child: ChildProcess | undefined, seconds: number, recent: string[], probe: () => Promise<boolean>): Promise<void> {
+type Waiting = { child: ChildProcess | undefined; seconds: number; recent: string[]; signal: AbortSignal | undefined };
+
+async function until(what: string, { child, seconds, recent, signal }: Waiting, probe: () => Promise<boolean>): Promise<void> {
   const deadline = Date.now() + seconds * 1000;
   while (Date.now() < deadline) {
+    if (signal?.aborted) throw new StackError("Stopped while starting.");
     if (child && (child.exitCode !== null || child.signalCode !== null)) throw new StackError(`${what} stopped while starting. Its last words:\n${recent.slice(-15).join("\n")}`);
     try {
       if (await probe()) return;
@@ -118,6 +123,7 @@ async function stopChild(child: ChildProcess): Promise<void> {
 /** Starts everything and returns when a seat would work. Errors are StackError with the way out. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const say = options.say ?? (() => undefined);
+  const { signal } = options;
   const recent: string[] = [];
   const log = (line: string): void => {
     recent.push(line);
@@ -141,7 +147,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const args = [join(ROOT, "node_modules/wrangler/bin/wrangler.js"), "dev", "--ip", "127.0.0.1", "--port", String(options.port), "--inspector-port", String(inspector), "--persist-to", options.stateDir, "--show-interactive-dev-session=false", ...vars];
     const child = launch("wrangler", args, { NO_COLOR: "1", WRANGLER_SEND_METRICS: "false" }, log);
     children.set("wrangler", child);
-    await until("The Worker (wrangler dev)", child, 90, recent, async () => (await fetch(`${origin}/health/ping`)).ok);
+    await until("The Worker (wrangler dev)", { child, seconds: 90, recent, signal }, async () => (await fetch(`${origin}/health/ping`)).ok);
   };
   const startSandbox = async (): Promise<string> => {
     if (options.comfyuiUrl) return await checkComfy(options.comfyuiUrl);
@@ -150,7 +156,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const child = launch("sandbox", [join(ROOT, "gpu-adapter/sandbox/main.ts"), "--port", String(port), "--dir", join(options.stateDir, "sandbox"), ...(options.sandboxArgs ?? [])], {}, log);
     children.set("sandbox", child);
     const url = `http://127.0.0.1:${port}`;
-    await until("The sandbox GPU", child, 30, recent, async () => (await fetch(`${url}/system_stats`)).ok);
+    await until("The sandbox GPU", { child, seconds: 30, recent, signal }, async () => (await fetch(`${url}/system_stats`)).ok);
     return url;
   };
   try {
@@ -176,7 +182,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
       return child;
     };
     for (let n = 1; n <= options.runners; n++) startRunner(n);
-    await until("A runner", children.get("runner1"), 60, recent, async () => {
+    await until("A runner", { child: children.get("runner1"), seconds: 60, recent, signal }, async () => {
       const health = (await (await fetch(`${origin}/ops/v1/workshops/${options.workshop}/health`, { headers: { Authorization: `Bearer ${operatorToken}` } })).json()) as { health?: { runners?: unknown[] }; catalogs?: number };
       return (health.health?.runners?.length ?? 0) >= options.runners && (health.catalogs ?? 0) > 0;
     });

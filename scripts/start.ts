@@ -36,11 +36,15 @@ function table(access: WorkshopFile, sandbox: boolean): string {
 async function main(): Promise<void> {
   let stack: Stack | undefined;
   let stopping = false;
+  const starting = new AbortController();
   const stop = async (code: number): Promise<void> => {
     if (stopping) return;
     stopping = true;
     process.stderr.write("\n• Stopping …\n");
-    await stack?.stop();
+    // While it is still starting, whoever starts it cleans up: see below.
+    starting.abort();
+    if (!stack) return;
+    await stack.stop();
     process.exit(code);
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => void stop(0));
@@ -55,8 +59,15 @@ async function main(): Promise<void> {
     stateDir: join(ROOT, ".wrangler/state"),
     workshopDir: join(ROOT, ".workshop"),
     say: (line) => process.stderr.write(`${line}\n`),
+    signal: starting.signal,
+  }).catch((error: unknown) => {
+    if (stopping) process.exit(0);
+    throw error;
   });
-  if (stopping) return void (await stack.stop());
+  if (stopping) {
+    await stack.stop();
+    process.exit(0);
+  }
   process.stdout.write(table(stack.access, comfyuiUrl === undefined));
   process.stderr.write(`• Ready after ${((performance.now() - began) / 1000).toFixed(1)} s\n`);
   for (const [name, child] of stack.children) {
