@@ -7,17 +7,18 @@ export function internProfile(derived: Derived, job: Job): Profile {
   const excluded = [...new Set(job.excluded.map((entry) => entry.pool))].sort();
   const name = JSON.stringify([job.requires, excluded]);
   const known = derived.profileIds.get(name);
-  const found = known === undefined ? undefined : derived.profiles.get(known);
+  const found = known === undefined ? undefined : derived.profiles[known];
   if (found !== undefined) return found;
-  const profile: Profile = { id: derived.nextProfile++, name, requires: job.requires, excluded, count: 0, capable: [] };
-  derived.profiles.set(profile.id, profile);
+  const profile: Profile = { id: derived.unusedProfiles.pop() ?? derived.profiles.length, name, requires: job.requires, excluded, count: 0, capable: [] };
+  derived.profiles[profile.id] = profile;
   derived.profileIds.set(name, profile.id);
   return profile;
 }
 
 export function dropProfile(derived: Derived, profile: Profile): void {
-  derived.profiles.delete(profile.id);
+  derived.profiles[profile.id] = undefined;
   derived.profileIds.delete(profile.name);
+  derived.unusedProfiles.push(profile.id);
 }
 
 /** A pool's offers as a set, made once per array the pool was given. */
@@ -49,7 +50,7 @@ function capable(derived: Derived, profile: Profile, place: number): boolean {
 /** The pool at this place of the chain may run a waiting job of this seat and profile. */
 export function poolMayRun(derived: Derived, view: SeatView, profileId: number, place: number): boolean {
   if (view.served[place] !== true) return false;
-  const profile = derived.profiles.get(profileId);
+  const profile = derived.profiles[profileId];
   return profile !== undefined && capable(derived, profile, place);
 }
 
@@ -79,7 +80,7 @@ export function rebuildChain(state: QueueState): void {
   const { derived } = state;
   derived.chain = [...state.pools.values()].filter((pool) => !pool.removed).sort((a, b) => a.position - b.position || (a.id < b.id ? -1 : 1));
   derived.ordinal = new Map(derived.chain.map((pool, place) => [pool.id, place]));
-  for (const profile of derived.profiles.values()) profile.capable = [];
+  for (const profile of derived.profiles) if (profile !== undefined) profile.capable = [];
   for (const view of derived.views) view.served = servedPlaces(derived, view.seat);
   rebuildOpen(state);
   derived.planStale = true;

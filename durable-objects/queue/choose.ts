@@ -41,7 +41,6 @@ export function choose(state: QueueState, settings: Settings, now: number): Choi
 function headsIn(floor: Floor, lane: "normal" | "background"): Head[] {
   const heads: Head[] = [];
   for (const view of floor.state.derived.views) {
-    if (listOf(view, lane).order.length === 0) continue;
     const job = headOf(floor, view, lane);
     if (job !== null) heads.push({ view, job });
   }
@@ -67,7 +66,8 @@ function pickDemo(floor: Floor): Pick | null {
 
 /** Normal work [Q43]–[Q47]; background when there is none and more slots idle than are kept for short work [Q48]. */
 function pickOrdinary(floor: Floor): Pick | null {
-  const heads = smallestClass(floor, headsIn(floor, "normal").filter(({ job }) => !isHeld(floor, job)));
+  const all = headsIn(floor, "normal");
+  const heads = smallestClass(floor, floor.holding ? all.filter(({ job }) => !isHeld(floor, job)) : all);
   if (heads.length > 0) return pickAged(floor, heads) ?? pickByKey(floor, underCap(floor, heads), "main");
   if (floor.idle.length <= floor.kept) return null;
   const spare = smallestClass(floor, headsIn(floor, "background"));
@@ -88,12 +88,14 @@ function pickAged(floor: Floor, heads: Head[]): Pick | null {
   const { settings, state, now } = floor;
   if (!settings.aged || settings.key === "seq") return null;
   const unit = settings.key;
+  const before = now - state.params.aged;
+  if (heads.every(({ job }) => job.acceptedAt >= before)) return null;
   let oldest: Head | null = null;
   let least = Infinity;
-  for (const head of heads) least = Math.min(least, head.view.seat.main[unit]);
+  for (const { view } of heads) if (view.seat.main[unit] < least) least = view.seat.main[unit];
   for (const head of heads) {
     const { view, job } = head;
-    if (now - job.acceptedAt <= state.params.aged || view.main.live > 0 || view.seat.main[unit] > least) continue;
+    if (job.acceptedAt >= before || view.main.live > 0 || view.seat.main[unit] > least) continue;
     if (oldest === null || job.seq < oldest.job.seq) oldest = head;
   }
   return oldest === null ? null : { head: oldest, cause: "aged", passed: [] };
@@ -102,9 +104,8 @@ function pickAged(floor: Floor, heads: Head[]): Pick | null {
 /** [Q45] Seats below the soft cap; everybody when all are at it, for a GPU never idles for a cap. */
 function underCap(floor: Floor, heads: Head[]): Head[] {
   if (!floor.settings.cap) return heads;
-  let contending = 0;
-  for (const view of floor.state.derived.views) if (view.main.contending) contending++;
-  const cap = Math.max(1, Math.ceil(floor.width / Math.max(1, contending)));
+  const { contending } = floor.state.derived;
+  const cap = Math.max(1, Math.ceil(floor.width / Math.max(1, contending.main)));
   const below = heads.filter(({ view }) => view.main.live < cap);
   return below.length > 0 ? below : heads;
 }

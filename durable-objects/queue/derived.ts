@@ -63,9 +63,12 @@ export interface Derived {
   open: Slot[];
   /** By place in the chain: the pool has an open slot. */
   hasOpen: boolean[];
-  profiles: Map<number, Profile>;
+  /** By profile id; an id nobody uses any more is given out again. */
+  profiles: (Profile | undefined)[];
   profileIds: Map<string, number>;
-  nextProfile: number;
+  unusedProfiles: number[];
+  /** Seats contending per ledger [Q28], as of the last refresh. */
+  contending: { main: number; background: number };
   /** Waiting jobs by timing signature [Q72]. */
   byTiming: Map<string, Set<Job>>;
   /** Live and waiting jobs by (seat, idempotency key) [Q14]. */

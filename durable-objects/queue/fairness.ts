@@ -40,7 +40,9 @@ export function refreshStake(state: QueueState, view: SeatView, name: LedgerName
   const was = stake.active;
   stake.active = !view.seat.paused && stake.waiting + stake.live > 0;
   const blocked = stake.live === 0 && !hasOpenSlotFor(state.derived, view, stake);
-  stake.contending = stake.active && !blocked;
+  const contending = stake.active && !blocked;
+  if (contending !== stake.contending) state.derived.contending[name] += contending ? 1 : -1;
+  stake.contending = contending;
   return stake.active && !was;
 }
 
@@ -48,6 +50,7 @@ export function refreshStake(state: QueueState, view: SeatView, name: LedgerName
 export function refresh(work: Work): void {
   const { state, touched } = work;
   const { workshop, params, derived } = state;
+  if (touched.size === 0) return;
   for (const view of touched) {
     for (const name of ledgers) {
       if (!refreshStake(state, view, name)) continue;
@@ -58,28 +61,34 @@ export function refresh(work: Work): void {
     }
   }
   for (const name of ledgers) {
-    let v = Infinity;
-    let n = Infinity;
-    for (const view of derived.views) {
-      if (!(name === "main" ? view.main : view.idle).contending) continue;
-      const ledger = view.seat[name];
-      if (ledger.v < v) v = ledger.v;
-      if (ledger.n < n) n = ledger.n;
-    }
     const virtual = workshop[name];
-    if (v !== Infinity && v > virtual.v) {
-      virtual.v = v;
-      work.changes.workshop = true;
-    }
-    if (n !== Infinity && n > virtual.n) {
-      virtual.n = n;
-      work.changes.workshop = true;
-    }
+    if (derived.contending[name] > 0 && advance(virtual, leastServed(derived.views, name))) work.changes.workshop = true;
     for (const view of touched) {
       if (capDebt(view.seat[name], virtual, params.debtMs, params.debtJobs)) work.changes.seats.add(view.seat.id);
     }
   }
   touched.clear();
+}
+
+/** Least v and least n among contending seats. */
+function leastServed(views: readonly SeatView[], name: LedgerName): Ledger {
+  let v = Infinity;
+  let n = Infinity;
+  for (const view of views) {
+    if (!(name === "main" ? view.main : view.idle).contending) continue;
+    const ledger = name === "main" ? view.seat.main : view.seat.background;
+    if (ledger.v < v) v = ledger.v;
+    if (ledger.n < n) n = ledger.n;
+  }
+  return { v, n };
+}
+
+/** [Q32] Virtual time only rises. */
+function advance(virtual: Ledger, least: Ledger): boolean {
+  if (least.v <= virtual.v && least.n <= virtual.n) return false;
+  virtual.v = Math.max(virtual.v, least.v);
+  virtual.n = Math.max(virtual.n, least.n);
+  return true;
 }
 
 /** [Q36] V only rises, so only a seat whose ledger has just changed can be over the cap. */

@@ -70,8 +70,9 @@ function mayRunAt(floor: Floor, view: SeatView, job: Job, place: number): boolea
 
 /** [Q41] First runnable job of a seat's list. */
 export function headOf(floor: Floor, view: SeatView, lane: "normal" | "background"): Job | null {
-  if (view.seat.paused) return null;
-  for (const job of listOf(view, lane).order) if (isRunnable(floor, view, job)) return job;
+  const { order } = listOf(view, lane);
+  if (order.length === 0 || view.seat.paused) return null;
+  for (const job of order) if (isRunnable(floor, view, job)) return job;
   return null;
 }
 

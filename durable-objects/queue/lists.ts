@@ -110,7 +110,7 @@ export function removeWaiting(state: QueueState, job: Job): void {
   const stake = stakeFor(view, job);
   if (stake !== null) stake.waiting--;
   countProfile(derived, stake, job.profile, -1);
-  const profile = derived.profiles.get(job.profile);
+  const profile = derived.profiles[job.profile];
   if (profile !== undefined && --profile.count === 0) dropProfile(derived, profile);
   const same = derived.byTiming.get(job.timing);
   if (same !== undefined) {

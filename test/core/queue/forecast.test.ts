@@ -59,10 +59,10 @@ describe("forecast", () => {
     for (const id of ["A1", "A2", "A3", "B1", "B2"]) room.submit(id, { e: 9000, signature: id });
     room.ok({ type: "set_demo", on: true, by: "ada" });
     const before = bare(rowsOf(room.state));
-    const profiles = JSON.stringify([...room.state.derived.profiles.values()]);
+    const profiles = JSON.stringify(room.state.derived.profiles);
     forecast(room.state, room.now);
     expect(bare(rowsOf(room.state))).toEqual(before);
-    expect(JSON.stringify([...room.state.derived.profiles.values()])).toBe(profiles);
+    expect(JSON.stringify(room.state.derived.profiles)).toBe(profiles);
   });
 
   test("[Q73] a cold slot adds the pool's startup, a warm one does not", () => {

@@ -1,6 +1,6 @@
 // Section 13 over random command sequences, with a crash before every command and a replay of the whole log.
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decide, nextWake, restore, rowsOf } from "../../../durable-objects/queue/index.ts";
 import type { Decision, Job, QueueState, Rows } from "../../../durable-objects/queue/index.ts";

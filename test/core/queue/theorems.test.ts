@@ -18,9 +18,9 @@ function system(seed: number, seats: number, perSeat: number, most: number): Ide
   const draw = draws(seed);
   const jobs: IdealJob[] = [];
   for (let seat = 0; seat < seats; seat++) {
-    const longest = draw(2000, most);
+    const top = draw(2000, most);
     for (let n = 0; n < perSeat; n++) {
-      jobs.push({ id: `${seat}.${n}`, seat: `s${seat}`, at: 0, ms: draw(1000, longest + 1000), signature: `m${draw(0, 3)}` });
+      jobs.push({ id: `${seat}.${n}`, seat: `s${seat}`, at: 0, ms: draw(1000, top + 1000), signature: `m${draw(0, 3)}` });
     }
   }
   return jobs;
@@ -120,10 +120,10 @@ describe("fairness", () => {
 
   test("[I9] with demo on the class keeps its share of the slots, and off restores the order", () => {
     for (const slots of [1, 2, 3, 5]) {
-      const class_ = system(slots, 3, 60, 20_000).map((job) => ({ ...job, at: 1000 }));
+      const pupils = system(slots, 3, 60, 20_000).map((job) => ({ ...job, at: 1000 }));
       const demo = system(slots + 50, 1, 80, 20_000).map((job): IdealJob => ({ ...job, id: `d${job.id}`, seat: "teacher", at: 1000, submit: { instructor: true } }));
       const act: Command = { type: "set_demo", on: true, by: "ada" };
-      const world = ideal({ slots, params: { ...unlimited, demoMax: 1e9, reserved: 0 }, jobs: [...class_, ...demo], acts: [{ at: 0, command: act as never }], until: 150_000 });
+      const world = ideal({ slots, params: { ...unlimited, demoMax: 1e9, reserved: 0 }, jobs: [...pupils, ...demo], acts: [{ at: 0, command: act as never }], until: 150_000 });
       const time = (mine: boolean) => world.ended.filter(({ seat }) => (seat === "teacher") !== mine).reduce((sum, { ms }) => sum + ms, 0);
       const share = time(true) / (time(true) + time(false));
       expect(share).toBeGreaterThanOrEqual((slots === 1 ? 0.5 : (slots - 1) / slots) - 0.12);

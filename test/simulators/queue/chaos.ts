@@ -1,7 +1,7 @@
 // A workshop where anything may happen next: random commands, runners that crash, lie, repeat themselves and come back from the dead.
 // Every step is decided twice, by the state that lived on and by one restored from its rows (a crash before every command).
 
-import fc from "fast-check";
+import * as fc from "fast-check";
 import { decide, defaultPool, emptyRows, nextWake, restore, rowsOf } from "../../../durable-objects/queue/index.ts";
 import type { Command, Decision, Params, PoolConfig, QueueState, Rows, Terminal } from "../../../durable-objects/queue/index.ts";
 
