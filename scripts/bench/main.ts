@@ -11,6 +11,7 @@ const SUITES: Record<string, () => Promise<Suite>> = {
   fanout: () => import("./fanout.ts"),
   growth: () => import("./growth.ts"),
   run: () => import("./run.ts"),
+  runner: () => import("./runner.ts"),
 };
 
 const [only, ...args] = process.argv.slice(2);
