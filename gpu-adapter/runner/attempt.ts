@@ -106,7 +106,8 @@ export class Attempt {
     const { document, dispatch, channel } = this.#given;
     const { limits } = document;
     const loading = setTimeout(() => channel.emit({ type: "stage", stage: "loading" }), WORTH_SAYING_MS);
-    const ready = await this.#box.ready(limits.start_s * 1000, this.#abort.signal).finally(() => clearTimeout(loading));
+    const ready = this.#box.sockets.open || (await this.#box.ready(limits.start_s * 1000, this.#abort.signal));
+    clearTimeout(loading);
     this.#checkStopped();
     if (!ready) throw new JobFailure(failure("start_timeout", `ComfyUI did not come up within ${limits.start_s} s.`));
     await this.#box.enter(dispatch.workshop);

@@ -42,6 +42,10 @@ export class ComfySocket {
     return this.#socket.readyState === WebSocket.OPEN || this.#socket.readyState === WebSocket.CONNECTING;
   }
 
+  get open(): boolean {
+    return this.#socket.readyState === WebSocket.OPEN;
+  }
+
   listen(listener: SocketListener): void {
     this.#listener = listener;
     if (!this.alive) listener.closed();
@@ -93,6 +97,11 @@ export class SocketSupply {
       if (this.#spare === spare) this.#lost();
     };
     spare.ready.then(() => spare.listen({ message: () => {}, binary: () => {}, closed }), () => {});
+  }
+
+  /** True while the waiting socket is open: ComfyUI is there, without asking. */
+  get open(): boolean {
+    return this.#spare?.open === true;
   }
 
   /** An open socket with a client id nobody has used; throws when ComfyUI refuses. */

@@ -2,7 +2,7 @@
 // than promised is never shown to ComfyUI.
 import { createHash, randomUUID } from "node:crypto";
 import { createReadStream, createWriteStream, openAsBlob } from "node:fs";
-import { mkdir, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
@@ -32,6 +32,8 @@ const MODEL_FOLDER = "3d";
 /** Tries per file before the job fails ([G] 6.9 `input_fetch`: three). */
 const TRIES = 3;
 const PARALLEL = 4;
+/** Input files kept for the next job, bytes. */
+const CACHE_BYTES = 5 * 1024 ** 3;
 
 export class Inputs {
   readonly #comfy: Comfy;
@@ -80,6 +82,19 @@ export class Inputs {
     if (this.#inputDir !== null) return;
     await this.#comfy.uploadInput(filename, await openAsBlob(path), subfolder);
     this.#given.add(file.name);
+  }
+
+  /** Keeps the cache of a runner without ComfyUI's folder within its bound, oldest files first; ComfyUI's own folder is not ours to tidy. */
+  async tidy(maxBytes = CACHE_BYTES): Promise<void> {
+    if (this.#inputDir !== null) return;
+    const names = await readdir(this.#cacheDir).catch(() => []);
+    const files = (await Promise.all(names.map(async (name) => ({ name, found: await stat(join(this.#cacheDir, name)).catch(() => null) })))).filter(({ found }) => found?.isFile() === true);
+    files.sort((a, b) => (b.found?.mtimeMs ?? 0) - (a.found?.mtimeMs ?? 0));
+    let total = 0;
+    for (const { name, found } of files) {
+      total += found?.size ?? 0;
+      if (total > maxBytes) await rm(join(this.#cacheDir, name), { force: true });
+    }
   }
 
   async #cached(file: InputFile): Promise<boolean> {

@@ -66,6 +66,7 @@ export class Job {
     if (this.#aftermath.crashed) this.#box.reborn();
     await this.#box.afterJob(this.#aftermath);
     this.#box.sockets.prepare();
+    void this.#box.inputs.tidy();
   }
 
   close(): void {

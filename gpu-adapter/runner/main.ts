@@ -19,9 +19,10 @@ const DRAIN_MS = 8_000;
 const START_MS = 30 * 60_000;
 /** How often it is looked whether models or nodes were added (ms). */
 const CATALOG_MS = 10 * 60_000;
-/** Exit codes as in sysexits.h: usage, configuration. */
+/** Exit codes as in sysexits.h: usage, configuration, fault of our own. */
 const EX_USAGE = 64;
 const EX_CONFIG = 78;
+const EX_FAULT = 70;
 
 type Parts = { given: Options; box: Box; catalog: CatalogKeeper; readiness: Readiness; supervisor: Supervisor | null; log: Log };
 
@@ -34,17 +35,21 @@ function options(): Options {
   }
 }
 
+type Ending = { asked(): boolean; /** never resolves before everything is stopped */ done: Promise<void> };
+
 /** Calls `stop` at the first SIGTERM or SIGINT; a second one ends the process at once. */
-function onSignal(log: Log, stop: () => Promise<void>): void {
+function onSignal(log: Log, stop: () => Promise<void>): Ending {
   let asked = false;
+  const done = Promise.withResolvers<void>();
   const handle = (signal: string): void => {
     if (asked) process.exit(1);
     asked = true;
     log("stopping", { signal });
-    void stop().then(() => process.exit(0));
+    void stop().then(done.resolve);
   };
   process.on("SIGTERM", handle);
   process.on("SIGINT", handle);
+  return { asked: () => asked, done: done.promise };
 }
 
 /** New models, new nodes, a new ComfyUI: `changed` is called when the catalog differs. */
@@ -64,18 +69,19 @@ async function pull(parts: Parts): Promise<number> {
   const { given, box, catalog, readiness, supervisor, log } = parts;
   const starting = new AbortController();
   const runner = new PullRunner(box, given, catalog, log);
-  onSignal(log, async () => {
+  const ending = onSignal(log, async () => {
     starting.abort();
     await runner.stop(DRAIN_MS);
     await supervisor?.stop();
   });
   if (!(await readiness.reach(START_MS, starting.signal))) {
     if (!starting.signal.aborted) throw new Error(`ComfyUI at ${given.comfy} did not answer. Is it running, and is --comfy right?`);
-    await runner.stop(0);
+    await ending.done;
     return 0;
   }
   keepCatalog(parts, () => runner.announceCatalog());
   await runner.run();
+  if (ending.asked()) await ending.done;
   return 0;
 }
 
@@ -84,7 +90,7 @@ async function http(parts: Parts): Promise<number> {
   const starting = new AbortController();
   const gate = { key: given.dispatchKey, allowedOrigins: given.allowedOrigins };
   const runner = new HttpRunner({ box, catalog, readiness, gate, once: given.mode === "http-once", log });
-  onSignal(log, async () => {
+  const ending = onSignal(log, async () => {
     starting.abort();
     await runner.stop(DRAIN_MS);
     await supervisor?.stop();
@@ -93,7 +99,9 @@ async function http(parts: Parts): Promise<number> {
   keepCatalog(parts, async () => {});
   if (await readiness.reach(START_MS, starting.signal)) box.sockets.prepare();
   else if (!starting.signal.aborted) throw new Error(`ComfyUI at ${given.comfy} did not answer. Is it running, and is --comfy right?`);
-  return await runner.ended;
+  const code = await runner.ended;
+  await (ending.asked() ? ending.done : supervisor?.stop());
+  return code;
 }
 
 async function checked({ box, given, supervisor }: Parts): Promise<number> {
@@ -105,6 +113,11 @@ async function checked({ box, given, supervisor }: Parts): Promise<number> {
 async function main(): Promise<number> {
   const given = options();
   const log: Log = given.mode === "check" ? () => {} : logger({ pid: process.pid });
+  // A fault of ours ends the process: its lease runs out and the job goes on elsewhere, which beats a runner in an unknown state.
+  process.on("unhandledRejection", (error) => {
+    log("runner_fault", { error: words(error) });
+    process.exit(EX_FAULT);
+  });
   const info = { id: randomUUID(), version: VERSION, mode: given.mode === "check" ? ("pull" as const) : given.mode };
   const box = new Box({ comfy: new Comfy(given.comfy), folders: new ComfyFolders(given.folders), workDir: given.workDir, info, log });
   const catalog = new CatalogKeeper(box, log);

@@ -65,7 +65,8 @@ export class PullRunner {
   async stop(withinMs: number): Promise<void> {
     this.#stopping.abort();
     this.#job?.stop("drain");
-    await Promise.race([this.#job?.finished, sleep(withinMs)]);
+    const deadline = Date.now() + withinMs;
+    while (this.#job !== null && Date.now() < deadline) await Promise.race([this.#job.finished, sleep(deadline - Date.now())]);
     this.#socket.close();
     this.#ended.resolve();
   }
@@ -101,13 +102,15 @@ export class PullRunner {
 
   #take(work: Work): void {
     if (work.claim.lease_id === this.#job?.lease || work.claim.lease_id === this.#next?.claim.lease_id) return;
-    if (this.#job !== null || this.#stopping.signal.aborted) {
+    if (this.#job !== null) {
       // Given although nobody asked: kept until the present job is done, its lease decides whether that is too late.
       this.#next = work;
       return;
     }
     const job = new Job(this.#box, work.dispatch, work.claim, this.#platform, this.#socket, this.#log);
     this.#job = job;
+    // Given in the moment we were told to go: handed back at once, instead of being missed when its lease ends.
+    if (this.#stopping.signal.aborted) job.stop("drain");
     job.finished = this.#do(job);
   }
 
@@ -118,7 +121,7 @@ export class PullRunner {
     this.#job = null;
     const next = this.#next;
     this.#next = null;
-    if (next !== null && !this.#stopping.signal.aborted) return this.#take(next);
+    if (next !== null) return this.#take(next);
     if (result === null || !job.askedForNext) this.#ask();
   }
 

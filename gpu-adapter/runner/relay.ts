@@ -117,9 +117,13 @@ export class Relay {
     const node = typeof data.node === "string" ? data.node : "";
     this.outputs[node] = output;
     const shown = { ...data, output };
+    const begun = performance.now();
     const release = this.#outbox.hold(comfyEvent("executed", shown, false));
     const upload = this.#uploader.store(node, output, this.#cached.has(node)).then(
-      (files) => release(comfyEvent("executed", { ...shown, output: withoutFiles(output, this.#uploader.gone) }, false, files)),
+      (files) => {
+        if (files.length > 0) this.#log("stored", { node, files: files.length, ms: Math.round(performance.now() - begun) });
+        release(comfyEvent("executed", { ...shown, output: withoutFiles(output, this.#uploader.gone) }, false, files));
+      },
       (error: unknown) => {
         // It stays held, with all that came after it: nobody is shown a file that is not stored. The result says why.
         this.#log("store_failed", { node, error: words(error) });

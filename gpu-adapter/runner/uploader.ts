@@ -134,10 +134,10 @@ export class Uploader {
   }
 
   async #read(file: FoundFile): Promise<Content | null> {
-    const { signal } = this.#deps;
+    const signal = AbortSignal.any([this.#deps.signal, AbortSignal.timeout(Math.ceil(this.#deps.limits.upload_s * 1000))]);
     for (let failures = 0; ; failures++) {
       try {
-        return await readContent(file, this.#deps);
+        return await readContent(file, { ...this.#deps, signal });
       } catch (error) {
         if (failures >= 2 || signal.aborted) throw new UploadFailure(`ComfyUI did not hand out "${basename(file.filename)}" (${words(error)}).`);
         await sleep(backoffMs(RECONNECT, failures, Math.random()), signal);

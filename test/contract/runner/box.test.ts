@@ -43,6 +43,12 @@ const invertGraph = (image: string): Record<string, unknown> => ({
   "3": { class_type: "SaveImage", inputs: { images: ["2", 0], filename_prefix: "inverted" } },
 });
 
+const failGraph = (error: string): Record<string, unknown> => ({
+  "1": { class_type: "EmptyImage", inputs: { width: 8, height: 8, batch_size: 1, color: 1 } },
+  "2": { class_type: "SandboxFail", inputs: { image: ["1", 0], message: "deliberate", error } },
+  "3": { class_type: "SaveImage", inputs: { images: ["2", 0], filename_prefix: "never" } },
+});
+
 describe("inputs", () => {
   test("[G18] are fetched once, under content names, and two seats' photo.png are two files", async () => {
     const [one, two] = [box.room.client(1), box.room.client(2)];
@@ -116,15 +122,10 @@ describe("how a run ends", () => {
 
   test("a failing node and exhausted memory keep their names", async () => {
     const client = box.room.client(5);
-    const fail = (error: string): Record<string, unknown> => ({
-      "1": { class_type: "EmptyImage", inputs: { width: 8, height: 8, batch_size: 1, color: 1 } },
-      "2": { class_type: "SandboxFail", inputs: { image: ["1", 0], message: "deliberate", error } },
-      "3": { class_type: "SaveImage", inputs: { images: ["2", 0], filename_prefix: "never" } },
-    });
-    const broken = await client.submit(fail("error"));
+    const broken = await client.submit(failGraph("error"));
     expect(await runner.logged("job_done", (line) => line.job === broken)).toMatchObject({ code: "node_error" });
     expect(failureOf(await client.ended(broken))).toMatchObject({ node_id: "2", node_type: "SandboxFail" });
-    const large = await client.submit(fail("out_of_memory"));
+    const large = await client.submit(failGraph("out_of_memory"));
     expect(await runner.logged("job_done", (line) => line.job === large)).toMatchObject({ code: "oom" });
   });
 

@@ -67,10 +67,11 @@ describe("while sockets are cut", () => {
     const client = box.room.client(3);
     const job = await client.submit(sleepGraph(1));
     await runner.logged("run_started", (line) => line.job === job);
-    box.weather.fault({ path: /\/pools\/local\/next$/, times: 2, what: 503 });
+    box.weather.fault({ path: /\/pools\/local\/next$/, times: 1000, what: 503 });
     box.weather.cut();
     await picture(3, job);
     await runner.logged("result_posted", (line) => line.job === job);
+    box.weather.clear();
     await picture(3, await client.submit(colourGraph(77, "afterwards")));
   });
 
@@ -78,7 +79,7 @@ describe("while sockets are cut", () => {
     const client = box.room.client(3);
     const job = await client.submit(sleepGraph(1, 0x112233));
     await runner.logged("run_started", (line) => line.job === job);
-    box.weather.fault({ path: /\/pools\/local\/next$/, times: 2, what: 503 });
+    box.weather.fault({ path: /\/pools\/local\/next$/, times: 1000, what: 503 });
     box.weather.fault({ path: /\/result$/, times: 1, what: "lose" });
     box.weather.cut();
     await picture(3, job);
