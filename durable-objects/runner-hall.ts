@@ -60,6 +60,7 @@ export class RunnerHall {
   /** A runner asks for work: the oldest open dispatch of its pool, or it waits. */
   #ask(socket: WebSocket, at: RunnerSocket): void {
     this.#sockets.write(socket, { ...at, waiting: true, job: null, attempt: 0, lease: null });
+    this.count(at.pool);
     const open = this.#openDispatch(at.pool);
     if (open) void this.offer(open);
   }
@@ -162,12 +163,15 @@ export class RunnerHall {
     for (const socket of this.#sockets.attempt(job, attempt)) tell(socket, what === "cancel" ? { type: "cancel", lease_id: lease } : { type: "stale", lease_id: lease, reason: "evicted" });
   }
 
-  /** Slots of a pulling pool follow the runners that are here. */
+  /**
+   * Slots of a pulling pool follow the runners that take work: those that asked for it or have it. One that is connected and still starting its
+   * ComfyUI has no slot, so no dispatch waits for it until it expires.
+   */
   count(pool: string, gone?: WebSocket): void {
     const setup = this.#poolSetup(pool);
     if (setup?.provider !== "pull") return;
     const now = this.#engine.now();
-    const here = new Set(this.#sockets.runners(pool).filter(({ socket, at }) => socket !== gone && at.runner !== null).map(({ at }) => at.runner?.id));
+    const here = new Set(this.#sockets.runners(pool).filter(({ socket, at }) => socket !== gone && at.runner !== null && (at.waiting || at.job !== null)).map(({ at }) => at.runner?.id));
     for (const [id, poller] of this.#pollers) {
       if (poller.answer || now - poller.seen < POLLER_PRESENT_MS) here.add(id);
       else this.#pollers.delete(id);
