@@ -72,6 +72,8 @@ function makeAttempt(work: Work, job: Job, slot: Slot): Attempt {
     e90: job.e90,
     rate: pool.rate,
     speed: pool.speed,
+    warm: slot.warm === job.signature,
+    signature: job.signature,
     fresh: job.last?.code === "oom" || job.last?.code === "comfy_crash",
     dispatchedAt: now,
     claimBefore: now + pool.claimBefore,

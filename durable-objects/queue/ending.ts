@@ -4,7 +4,7 @@
 import { addLiveReserve, addReserve, costOf, reserveOf, shiftReserve, spend } from "./budget.ts";
 import { capablePools, rebuildOpen } from "./capability.ts";
 import { stakeOf } from "./derived.ts";
-import { estimateFor, recordRuns } from "./estimate.ts";
+import { estimateFor, loadTiming, recordRuns } from "./estimate.ts";
 import { refresh, refund, settle } from "./fairness.ts";
 import { addWaiting, forgetKey, removeWaiting, smallestPlace, viewOf } from "./lists.ts";
 import { isLasting, judge, remember, retrySentence } from "./outcome.ts";
@@ -221,6 +221,7 @@ export function succeed(work: Work, attempt: Attempt, timings: Timings | undefin
   const actual = actualOf(attempt, now, timings ?? (measured ? undefined : { execMs: now - (attempt.claimedAt ?? now), loadMs: 0 }));
   const closed = closeAttempt(work, attempt, { outcome: "succeeded", reason: null, actual });
   if (measured) recordRuns(work, job.timing, [actual]);
+  if (timings !== undefined && timings.loadMs > 0 && !attempt.warm) recordRuns(work, loadTiming(job.signature), [Math.floor(timings.loadMs)]);
   finish(work, job, { state: "succeeded", reason: null, why: "done", attempt: closed, digest });
 }
 

@@ -53,6 +53,18 @@ function reread(state: QueueState, job: Job, fresh: Estimated): void {
   shiftReserve(state, job, reserveOf(job.e90, job.rate));
 }
 
+/** [Q71] Loading times are kept in the same table, under the model signature. */
+export function loadTiming(signature: string): string {
+  return `load|${signature}`;
+}
+
+/** Loading (ms) of a signature on a slot that is not warm for it: median and ninth decile of what runners reported, 0 when none did. */
+export function loadOf(state: QueueState, signature: string): { e: number; e90: number } {
+  const sorted = (state.estimates.get(loadTiming(signature))?.runs ?? []).toSorted((a, b) => a - b);
+  const x = (share: number) => sorted[Math.ceil(share * sorted.length) - 1] ?? 0;
+  return { e: x(0.5), e90: x(0.9) };
+}
+
 /** What [Q70] reads of a graph: largest literal of each name, 1 where absent. */
 export interface TimingParts {
   signature: string;

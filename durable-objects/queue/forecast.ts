@@ -7,6 +7,7 @@ import type { Forecast, WaitReason } from "./decision.ts";
 import { dispatchLoop } from "./dispatch.ts";
 import { release } from "./ending.ts";
 import { refresh } from "./fairness.ts";
+import { loadOf } from "./estimate.ts";
 import { fork } from "./fork.ts";
 import { endDemo } from "./lane.ts";
 import { makePlan, circuitOf } from "./plan.ts";
@@ -30,13 +31,14 @@ interface End {
 function runForward(state: QueueState, now: number, q: Quantile): Map<JobId, number> {
   const work = beginQuietWork(fork(state), now);
   const starts = new Map<JobId, number>();
-  let ends = [...work.state.attempts.values()].map((attempt) => liveEnd(work, attempt, q));
+  const loads = loadTimes(state, q);
+  let ends = [...work.state.attempts.values()].map((attempt) => liveEnd(work, attempt, q, loads(attempt)));
   const began = (attempt: Attempt) => {
     const cold = startupOf(work.state, attempt, work.now, q);
     starts.set(attempt.job, work.now + cold);
     attempt.claimedAt = work.now;
     attempt.startedAt = work.now + cold;
-    ends.push({ at: work.now + cold + wallTime(attempt, q), attempt, actual: timeOf(attempt, q) });
+    ends.push({ at: work.now + cold + loads(attempt) + wallTime(attempt, q), attempt, actual: timeOf(attempt, q) });
   };
   for (;;) {
     const due = ends.filter((end) => end.at <= work.now).sort((a, b) => a.attempt.serial - b.attempt.serial);
@@ -51,6 +53,20 @@ function runForward(state: QueueState, now: number, q: Quantile): Map<JobId, num
     if (work.state.derived.waiting === 0 || next > now + horizon) return starts;
     work.now = next;
   }
+}
+
+/** Loading time of an attempt whose slot was not warm; each signature is looked up once per forecast. */
+function loadTimes(state: QueueState, q: Quantile): (attempt: Attempt) => number {
+  const known = new Map<string, number>();
+  return ({ warm, signature }) => {
+    if (warm) return 0;
+    const before = known.get(signature);
+    if (before !== undefined) return before;
+    const { e, e90 } = loadOf(state, signature);
+    const ms = q === 50 ? e : e90;
+    known.set(signature, ms);
+    return ms;
+  };
 }
 
 /** Infinity when nothing can change any more. */
@@ -83,9 +99,9 @@ function isWarmSlot(pool: Pool, slot: Slot, now: number): boolean {
 }
 
 /** [Q73] now + max(T − elapsed, ⌊T/4⌋), and what is left of the startup while nobody claimed it. */
-function liveEnd(work: Work, attempt: Attempt, q: Quantile): End {
+function liveEnd(work: Work, attempt: Attempt, q: Quantile, load: number): End {
   const { now, state } = work;
-  const wall = wallTime(attempt, q);
+  const wall = wallTime(attempt, q) + load;
   const since = attempt.startedAt ?? attempt.claimedAt;
   const left = Math.max(wall - (since === null ? 0 : now - since), Math.floor(wall / 4));
   const cold = attempt.claimedAt === null ? Math.max(0, startupOf(state, attempt, now, q) - (now - attempt.dispatchedAt)) : 0;

@@ -146,6 +146,9 @@ export interface Attempt {
   speed: number;
   /** The run should begin with freed memory or a restarted ComfyUI (after `oom`, `comfy_crash`) [Q54]. */
   fresh: boolean;
+  /** The slot was warm for its signature when it was dispatched [Q37]. */
+  warm: boolean;
+  signature: string;
   dispatchedAt: number;
   /** [Q57] Unclaimed by then: expired. */
   claimBefore: number;

@@ -75,6 +75,20 @@ describe("forecast", () => {
     expect(forecast(room.state, room.now).get("A2")).toEqual({ place: 1, start50: 30_000, start90: 30_000 });
   });
 
+  test("[Q71] [Q73] a switch of models takes as long as runners said it takes", () => {
+    const room = new Room({ pools: [calm] });
+    room.submit("A1", { e: 10_000, signature: "sdxl" });
+    room.start("A1");
+    room.at(40).ok({ type: "result", ...room.leased("A1"), digest: "", outcome: "succeeded", filesCommitted: true, timings: { execMs: 40_000, loadMs: 30_000 } });
+    room.submit("B1", { e: 10_000, signature: "flux" });
+    room.start("B1");
+    room.submit("C1", { e: 10_000, signature: "sdxl" });
+    room.submit("D1", { e: 10_000, signature: "sdxl" });
+    room.submit("E1", { e: 10_000, signature: "sdxl" });
+    const said = forecast(room.state, room.now);
+    expect(["C1", "D1", "E1"].map((id) => said.get(id))).toMatchObject([{ start50: 50_000 }, { start50: 90_000 }, { start50: 100_000 }]);
+  });
+
   test("[Q73] faster pools finish sooner", () => {
     const room = new Room({ pools: [{ ...calm, speed: 200 }] });
     room.submit("A1", { e: 10_000 });
