@@ -2,6 +2,7 @@
 // and shapes stay compatible one version both ways because a new Worker may meet an old object after a deploy [CF4].
 // Bodies that travel on to a client unchanged are JSON *strings*, made once in the object: no clone, no second serialisation.
 import type { CatalogReport, ClaimAnswer, ClaimRequest, CommitRequest, FileName, RunnerEvent, RunResult, StorageType, UploadFile, Work } from "../gpu-adapter/contract.ts";
+import type { PoolProvider, PoolSettings } from "../gpu-adapter/pool-settings.ts";
 
 /** Every reason a workshop may say no; `workers/errors.ts` turns each into HTTP in one exhaustive switch. */
 export type RefusalReason =
@@ -20,9 +21,9 @@ export type Role = "participant" | "instructor";
 export type SeatCredential = { seat: string; role: Role; /** base64url, 16 random bytes */ salt: string; /** base64url SHA-256 of salt bytes then password (UTF-8) */ hash: string };
 /** Waiting jobs allowed: per seat, in all, and the floor every seat keeps when the whole is full [Q13]. */
 export type Limits = { seat_max?: number; queue_max?: number; seat_floor?: number };
-export type WorkshopSetup = { workshop: string; title: string; seats: SeatCredential[]; pools: PoolSetup[]; limits?: Limits };
+export type WorkshopSetup = { workshop: string; title: string; seats: SeatCredential[]; pools: PoolSetup[]; limits?: Limits; /** Where this server is reached from outside, `https://host`; dispatches name it as the way back [G5]. */ origin?: string };
 /** `pull`: runners dial in. Times in ms, rate in micro-units of the workshop's currency per hour. */
-export type PoolSetup = { id: string; provider: "pull" | "local" | "verda" | "verda-batch" | "runpod" | "modal"; max_in_flight: number; lease_ms?: number; claim_ms?: number; rate?: number; speed?: number };
+export type PoolSetup = { id: string; provider: PoolProvider; max_in_flight: number; lease_ms?: number; claim_ms?: number; rate?: number; speed?: number } & PoolSettings;
 /** What login and Basic need; `version` rises with each new password, so old cookies die. */
 export type SeatIdentity = SeatCredential & { version: number };
 
@@ -99,7 +100,9 @@ export interface WorkshopRpc {
   // operator
   create(setup: WorkshopSetup): Promise<Answer<{ created: boolean }>>;
   putSeats(seats: SeatCredential[]): Promise<Answer<{ added: string[]; changed: string[] }>>;
-  putPool(pool: PoolSetup): Promise<Answer<{}>>;
+  putPool(pool: PoolSetup, origin?: string): Promise<Answer<{}>>;
+  /** What the pool's machines check dispatches with [G8], lower-case hex. */
+  poolKey(pool: string): Promise<Answer<{ key: string }>>;
   seatIds(): Promise<Answer<{ title: string; seats: { seat: string; role: Role }[] }>>;
   health(): Promise<Answer<{ health: Health }>>;
   identity(seat: string): Promise<Answer<{ identity: SeatIdentity }>>;
@@ -135,6 +138,8 @@ export interface WorkshopRpc {
   // catalog
   setCatalog(pool: string, digest: string, summary: { comfyui_version: string }): Promise<void>;
   catalogs(): Promise<PoolCatalog[]>;
+  /** The catalog that the holder of an attempt announced at its claim and nobody has reported yet; null when there is none. */
+  expectedCatalog(ref: AttemptRef): Promise<{ pool: string; digest: string } | null>;
 
   // runners; tokens are verified at the edge, leases here
   claim(ref: AttemptRef, claim: ClaimRequest, base_url: string): Promise<Answer<{ claim: ClaimAnswer }>>;

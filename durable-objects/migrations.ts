@@ -49,6 +49,17 @@ const MIGRATIONS: { id: string; statements: string[] }[] = [
       "CREATE INDEX seat_log_by_seat ON seat_log (seat, id)",
     ],
   },
+  {
+    id: "0002-providers",
+    statements: [
+      // What is under way at GPU providers: written before a call leaves and after its answer came [G26].
+      "CREATE TABLE handovers (job TEXT NOT NULL, attempt INTEGER NOT NULL, pool TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('sending','handed')), sends INTEGER NOT NULL, ref TEXT, next_poll INTEGER NOT NULL, polls INTEGER NOT NULL DEFAULT 0, unreadable INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (job, attempt)) STRICT, WITHOUT ROWID",
+      // The catalog an attempt's runner announced at its claim: the only one its token may report.
+      "ALTER TABLE attempts ADD COLUMN catalog TEXT",
+      // What is known of each pool's machines: measured startups, what the provider said last, what was asked of it. JSON of gpu/pool-facts.ts.
+      "CREATE TABLE pool_facts (pool TEXT PRIMARY KEY, facts TEXT NOT NULL) STRICT, WITHOUT ROWID",
+    ],
+  },
 ];
 
 /** Brings the database to the newest step; runs in the object's constructor. Throws when the database is of a newer or another program. */

@@ -18,6 +18,7 @@ export class OperatorDoor {
     this.#shell.sql.transaction(() => {
       this.#shell.setMeta("workshop", setup.workshop);
       this.#shell.setMeta("title", setup.title);
+      if (setup.origin !== undefined) this.#shell.setMeta("origin", setup.origin);
       putSeats(this.#shell.sql, setup.seats);
     });
     const { seat_max, queue_max, seat_floor } = setup.limits ?? {};
@@ -31,9 +32,10 @@ export class OperatorDoor {
     return this.#shell.missing() ?? { ok: true, ...this.#shell.sql.transaction(() => putSeats(this.#shell.sql, seats)) };
   }
 
-  putPool(pool: door.PoolSetup): door.Answer<object> {
+  putPool(pool: door.PoolSetup, origin?: string): door.Answer<object> {
     const missing = this.#shell.missing();
     if (missing) return missing;
+    if (origin !== undefined) this.#shell.setMeta("origin", origin);
     this.#shell.setMeta(`pool:${pool.id}`, JSON.stringify(pool));
     const decision = this.#shell.run<"upsert_pool">({ type: "upsert_pool", pool: poolConfig(pool, this.#shell.engine.state.pools.get(pool.id), this.#shell.engine.state.pools.size) });
     if (!decision.ok) return refused(decision);
@@ -41,6 +43,13 @@ export class OperatorDoor {
     if (this.#shell.engine.state.workshop.wanted < wanted) this.#shell.run<"set_wanted">({ type: "set_wanted", slots: wanted, by: "operator" });
     this.#shell.runners.count(pool.id);
     return { ok: true };
+  }
+
+  poolKey(pool: string): door.Answer<{ key: string }> {
+    const missing = this.#shell.missing();
+    if (missing) return missing;
+    if (this.#shell.poolSetup(pool) === null) return { ok: false, reason: "not_found", message: `This workshop has no pool ${pool}.` };
+    return { ok: true, key: this.#shell.desk.key(pool) };
   }
 
   seatIds(): door.Answer<{ title: string; seats: { seat: string; role: door.Role }[] }> {

@@ -31,14 +31,16 @@ export class RunnerDesk {
   readonly #env: DeskEnv;
   readonly #workshop: () => string;
   readonly #run: Run;
+  readonly #sharedKey: (pool: string) => string | undefined;
 
-  constructor(parts: { sql: Sql; engine: Engine; relay: RunRelay; env: DeskEnv; workshop: () => string; run: Run }) {
+  constructor(parts: { sql: Sql; engine: Engine; relay: RunRelay; env: DeskEnv; workshop: () => string; run: Run; sharedKey: (pool: string) => string | undefined }) {
     this.#sql = parts.sql;
     this.#engine = parts.engine;
     this.#relay = parts.relay;
     this.#env = parts.env;
     this.#workshop = parts.workshop;
     this.#run = parts.run;
+    this.#sharedKey = parts.sharedKey;
   }
 
   /** The dispatch of an attempt; the same one again when asked again. `baseUrl` is `https://host/runner/v1/{workshop}`. */
@@ -48,7 +50,18 @@ export class RunnerDesk {
     const row = this.#attemptRow(effect) ?? this.#mint(effect);
     const token = signAttempt(this.#env.SESSION_SECRET, { workshop: this.#workshop(), job: effect.job, attempt: effect.attempt, exp: effect.claimBefore + longest + URL_SLACK_MS });
     const rest = { v: CONTRACT_VERSION as 1, workshop: this.#workshop(), pool: effect.pool, job_id: effect.job, attempt: effect.attempt, dispatch_id: row.dispatch_id, callback: { base_url: baseUrl, token }, claim_before: effect.claimBefore, detach };
-    return { ...rest, sig: createHmac("sha256", dispatchKey(this.#env.SESSION_SECRET, this.#workshop(), effect.pool)).update(canonicalJson(rest)).digest("hex") };
+    return { ...rest, sig: createHmac("sha256", this.key(effect.pool)).update(canonicalJson(rest)).digest("hex") };
+  }
+
+  /** The key the images of this pool check dispatches with [G8]; lower-case hex. */
+  key(pool: string): string {
+    const shared = this.#sharedKey(pool);
+    return shared === undefined ? dispatchKey(this.#env.SESSION_SECRET, this.#workshop(), pool) : sharedDispatchKey(this.#env.SESSION_SECRET, shared);
+  }
+
+  /** Our own id of a hand-over, which a provider can be asked by. */
+  dispatchId(ref: { job: string; attempt: number; pool: string }): string {
+    return (this.#attemptRow(ref) ?? this.#mint(ref)).dispatch_id;
   }
 
   #mint(effect: { job: string; attempt: number; pool: string }): AttemptRow {
@@ -69,7 +82,7 @@ export class RunnerDesk {
       (made) => {
         if (!made.ok || made.result.repeated) return;
         this.#relay.begin(ref.job);
-        this.#sql.all("UPDATE attempts SET lease = ?, runner = ? WHERE job = ? AND attempt = ?", made.result.lease, JSON.stringify(request.runner), ref.job, ref.attempt);
+        this.#sql.all("UPDATE attempts SET lease = ?, runner = ?, catalog = ? WHERE job = ? AND attempt = ?", made.result.lease, JSON.stringify(request.runner), request.catalog_digest ?? null, ref.job, ref.attempt);
       },
     );
     if (!decision.ok) return refused(decision);
@@ -92,6 +105,14 @@ export class RunnerDesk {
   knowsCatalog(pool: string, digest: string | undefined): boolean {
     if (digest === undefined) return true;
     return this.#sql.all("SELECT 1 AS yes FROM catalogs WHERE pool = ? AND digest = ?", pool, digest).length > 0;
+  }
+
+  /** The catalog that the holder of this attempt announced at its claim; null once the attempt is over. */
+  expectedCatalog(ref: AttemptRef): { pool: string; digest: string } | null {
+    const attempt = this.#engine.state.attempts.get(attemptKey(ref.job, ref.attempt));
+    const row = this.#sql.all("SELECT catalog FROM attempts WHERE job = ? AND attempt = ?", ref.job, ref.attempt)[0];
+    const digest = row ? textOrNull(row, "catalog") : null;
+    return attempt === undefined || attempt.lease === null || digest === null ? null : { pool: attempt.pool, digest };
   }
 
   /** The attempt whose current lease this is, or the refusal that fences everything else off [Q53]. */
@@ -152,6 +173,11 @@ export { DOCUMENT_MOST };
 /** The key that an image of this pool shares with the platform, lower-case hex: what `sig` of a dispatch is made with [G8]. */
 export function dispatchKey(secret: string, workshop: string, pool: string): string {
   return createHmac("sha256", secret).update(`dispatch-key|${workshop}|${pool}`).digest("hex");
+}
+
+/** The same for pools of several workshops that one deployment serves. */
+function sharedDispatchKey(secret: string, name: string): string {
+  return createHmac("sha256", secret).update(`dispatch-key-shared|${name}`).digest("hex");
 }
 
 /** What the queue must know of a job that has ended, when it is asked about it. */

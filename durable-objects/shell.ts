@@ -1,10 +1,12 @@
 // The shell around the queue: load -> decide -> commit -> effects, and the parts it is made of. The object's doors (seat-door, operator-door, ...) use it.
 // Invariants: state first, frames and calls after the commit [Q6]; what was asked of the alarm is never later than the next moment something falls due [CF11].
 import type { Refusal, PoolSetup } from "./contract.ts";
+import { Dispatcher } from "./dispatcher.ts";
 import { Engine } from "./engine.ts";
 import { type Delivered, JobKeeper } from "./job-keeper.ts";
 import { migrate } from "./migrations.ts";
 import { type Command, type CommandType, type Decision, type Effect, effectsDue, forecast, nextWake } from "./queue/index.ts";
+import { PoolProviders } from "./pool-providers.ts";
 import { RunRelay } from "./run-relay.ts";
 import { RunnerDesk } from "./runner-desk.ts";
 import { RunnerHall } from "./runner-hall.ts";
@@ -25,8 +27,11 @@ export class Shell {
   readonly desk: RunnerDesk;
   readonly protocol: RunnerProtocol;
   readonly runners: RunnerHall;
+  readonly providers: PoolProviders;
+  readonly dispatcher: Dispatcher;
   readonly seats: SeatHall;
   readonly #keeper: JobKeeper;
+  readonly #setups = new Map<string, PoolSetup>();
   #armed: number | null = null;
   #forecasted: { at: number; jobs: Forecasts } = { at: 0, jobs: new Map() };
 
@@ -42,9 +47,18 @@ export class Shell {
     this.sockets = new Sockets(ctx, remaining);
     this.relay = new RunRelay(this.sql, this.sockets);
     this.#keeper = new JobKeeper(this.sql, this.relay, this.sockets);
-    this.desk = new RunnerDesk({ sql: this.sql, engine: this.engine, relay: this.relay, env, workshop, run });
+    this.desk = new RunnerDesk({ sql: this.sql, engine: this.engine, relay: this.relay, env, workshop, run, sharedKey: (pool) => this.poolSetup(pool)?.shared_key });
     this.protocol = new RunnerProtocol({ sql: this.sql, desk: this.desk, relay: this.relay, run, now, workshop });
     this.runners = new RunnerHall({ sockets: this.sockets, engine: this.engine, desk: this.desk, protocol: this.protocol, run, poolSetup: (pool) => this.poolSetup(pool) });
+    this.providers = new PoolProviders({ env, setup: (pool) => this.poolSetup(pool), pool: (pool) => this.engine.state.pools.get(pool) });
+    this.dispatcher = new Dispatcher({
+      sql: this.sql, engine: this.engine, desk: this.desk, protocol: this.protocol, providers: this.providers, run,
+      baseUrl: () => this.baseUrl(env),
+      detached: (pool) => this.poolSetup(pool)?.provider === "local",
+      keep: (work) => ctx.waitUntil(work),
+      complain: (event, error) => this.complain(event, error),
+      rearm: () => this.#arm(),
+    });
     this.seats = new SeatHall({ sql: this.sql, sockets: this.sockets, relay: this.relay, remaining, now });
     // What was committed before a restart may never have been sent; each of these may safely be done again.
     for (const effect of effectsDue(this.engine.state)) this.#effect(effect);
@@ -76,16 +90,32 @@ export class Shell {
     switch (effect.type) {
       case "dispatch":
       case "hand_over_again":
+        if (!this.#pulls(effect.pool)) return this.dispatcher.handOver(effect);
         this.ctx.waitUntil(this.runners.offer(effect).catch((error: unknown) => this.complain("offer_failed", error)));
         return;
       case "tell_runner":
         this.runners.tellRunner(effect.job, effect.attempt, effect.lease, effect.what);
         return;
       case "ask_status":
-      case "provider_cancel":
         // A pulling runner has no provider to ask: its socket and its lease say everything.
+        if (!this.#pulls(effect.pool)) this.dispatcher.askStatus(effect);
+        return;
+      case "provider_cancel":
+        this.dispatcher.takeBack(effect);
         return;
     }
+  }
+
+  #pulls(pool: string): boolean {
+    const provider = this.poolSetup(pool)?.provider;
+    return provider === undefined || provider === "pull";
+  }
+
+  /** Where runners of this workshop call [G5]: the address an operator last reached this server by, or the variable PUBLIC_URL. */
+  baseUrl(env: object): string | null {
+    const fixed = (env as { PUBLIC_URL?: unknown }).PUBLIC_URL;
+    const origin = typeof fixed === "string" && fixed !== "" ? fixed.replace(/\/+$/, "") : this.meta("origin");
+    return origin === null ? null : `${origin}/runner/v1/${this.meta("workshop") ?? ""}`;
   }
 
   complain(event: string, error: unknown): void {
@@ -94,7 +124,7 @@ export class Shell {
 
   /** Arms the alarm no later than the next moment something falls due; an early alarm finds nothing and arms again. */
   #arm(): void {
-    const wake = nextWake(this.engine.state, this.engine.now());
+    const wake = earliest(nextWake(this.engine.state, this.engine.now()), this.dispatcher.nextWake());
     if (wake === null || (this.#armed !== null && this.#armed <= wake && this.#armed > this.engine.now())) return;
     this.#armed = wake;
     void this.ctx.storage.setAlarm(wake);
@@ -106,6 +136,7 @@ export class Shell {
     try {
       this.run<"tick">({ type: "tick" });
       for (const pool of this.engine.state.pools.keys()) this.runners.count(pool);
+      this.dispatcher.tick();
       trimSeatLogs(this.sql);
     } catch (error) {
       this.complain("tick_failed", error);
@@ -127,8 +158,12 @@ export class Shell {
   }
 
   poolSetup(pool: string): PoolSetup | null {
+    const known = this.#setups.get(pool);
+    if (known) return known;
     const value = this.meta(`pool:${pool}`);
-    return value === null ? null : (JSON.parse(value) as PoolSetup);
+    const setup = value === null ? null : (JSON.parse(value) as PoolSetup);
+    if (setup) this.#setups.set(pool, setup);
+    return setup;
   }
 
   /** The refusal every door gives while nobody has created this workshop, or null. */
@@ -142,6 +177,12 @@ export class Shell {
   }
 
   setMeta(key: string, value: string): void {
+    if (key.startsWith("pool:")) this.#setups.delete(key.slice(5));
     this.sql.all("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", key, value);
   }
+}
+
+function earliest(...moments: (number | null)[]): number | null {
+  const known = moments.filter((moment) => moment !== null);
+  return known.length === 0 ? null : Math.min(...known);
 }

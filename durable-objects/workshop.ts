@@ -34,8 +34,12 @@ export class Workshop extends DurableObject<Env> {
     return this.#operator.putSeats(seats);
   }
 
-  putPool(pool: door.PoolSetup): door.Answer<object> {
-    return this.#operator.putPool(pool);
+  putPool(pool: door.PoolSetup, origin?: string): door.Answer<object> {
+    return this.#operator.putPool(pool, origin);
+  }
+
+  poolKey(pool: string): door.Answer<{ key: string }> {
+    return this.#operator.poolKey(pool);
   }
 
   seatIds(): door.Answer<{ title: string; seats: { seat: string; role: door.Role }[] }> {
@@ -135,6 +139,10 @@ export class Workshop extends DurableObject<Env> {
     return this.#shell.sql.all("SELECT pool, digest, reported FROM catalogs ORDER BY reported DESC").map((row) => ({ pool: text(row, "pool"), digest: text(row, "digest"), reported: integer(row, "reported") }));
   }
 
+  expectedCatalog(ref: door.AttemptRef): { pool: string; digest: string } | null {
+    return this.#shell.desk.expectedCatalog(ref);
+  }
+
   async claim(ref: door.AttemptRef, claim: ClaimRequest, baseUrl: string): Promise<door.Answer<{ claim: ClaimAnswer }>> {
     return await this.#shell.desk.claim(ref, claim, baseUrl);
   }
@@ -153,7 +161,9 @@ export class Workshop extends DurableObject<Env> {
   }
 
   result(ref: door.AttemptRef, result: RunResult): door.Answer<{ status: "accepted" | "already" }> {
-    return this.#shell.protocol.result(ref, result);
+    const answer = this.#shell.protocol.result(ref, result);
+    if (answer.ok) this.#shell.dispatcher.settled(ref);
+    return answer;
   }
 
   async next(pool: string, request: { runner: ClaimRequest["runner"]; catalog_digest?: string; wait_ms: number; base_url: string }): Promise<door.Answer<{ work: Work | null; want_catalog: boolean }>> {

@@ -8,15 +8,15 @@ const ROOT = join(import.meta.dirname, "..");
 /** What the files of a ring may import: prefixes of our own paths, and names of packages. The first ring that matches a file is its own. */
 const RINGS: { ring: string; own: string; may: string[]; packages: string[] }[] = [
   { ring: "the queue core", own: "durable-objects/queue/", may: ["durable-objects/queue/"], packages: [] },
-  { ring: "the object's door", own: "durable-objects/contract.ts", may: ["gpu-adapter/contract.ts"], packages: [] },
-  { ring: "the shell", own: "durable-objects/", may: ["durable-objects/", "gpu-adapter/contract.ts", "gpu-adapter/canonical.ts", "gpu-adapter/file-names.ts", "gpu-adapter/json.ts", "gpu-adapter/port.ts", "gpu-adapter/providers/", "gpu-adapter/errors.ts", "r2/keys.ts", "r2/signed.ts", "r2/seal.ts"], packages: ["cloudflare:workers", "node:crypto", "zod", "itty-durable"] },
+  { ring: "the object's door", own: "durable-objects/contract.ts", may: ["gpu-adapter/contract.ts", "gpu-adapter/pool-settings.ts"], packages: [] },
+  { ring: "the shell", own: "durable-objects/", may: ["durable-objects/", "gpu-adapter/contract.ts", "gpu-adapter/canonical.ts", "gpu-adapter/file-names.ts", "gpu-adapter/json.ts", "gpu-adapter/port.ts", "gpu-adapter/pool-settings.ts", "gpu-adapter/providers/", "gpu-adapter/errors.ts", "r2/keys.ts", "r2/signed.ts", "r2/seal.ts"], packages: ["cloudflare:workers", "node:crypto", "zod", "itty-durable"] },
   { ring: "the runner", own: "gpu-adapter/runner/", may: ["gpu-adapter/"], packages: ["zod", "node:"] },
   { ring: "the sandbox GPU", own: "gpu-adapter/sandbox/", may: ["gpu-adapter/sandbox/"], packages: ["ws", "sharp", "node:"] },
   { ring: "the GPU adapter", own: "gpu-adapter/", may: ["gpu-adapter/"], packages: ["zod"] },
   { ring: "storage", own: "r2/", may: ["r2/"], packages: ["zod", "node:crypto"] },
   { ring: "the seat's API", own: "frontend-shim/comfy-api/", may: ["frontend-shim/comfy-api/", "durable-objects/contract.ts", "gpu-adapter/contract.ts", "gpu-adapter/file-names.ts", "gpu-adapter/json.ts", "r2/"], packages: ["hono", "zod", "@jsquash/", "node:crypto"] },
   { ring: "the browser's parts", own: "frontend-shim/", may: ["frontend-shim/", "durable-objects/contract.ts"], packages: [] },
-  { ring: "the edge", own: "workers/", may: ["workers/", "durable-objects/contract.ts", "durable-objects/directory.ts", "durable-objects/workshop.ts", "frontend-shim/", "gpu-adapter/contract.ts", "gpu-adapter/canonical.ts", "gpu-adapter/json.ts", "r2/"], packages: ["hono", "zod", "node:crypto", "cloudflare:workers"] },
+  { ring: "the edge", own: "workers/", may: ["workers/", "durable-objects/contract.ts", "durable-objects/directory.ts", "durable-objects/workshop.ts", "frontend-shim/", "gpu-adapter/contract.ts", "gpu-adapter/canonical.ts", "gpu-adapter/json.ts", "gpu-adapter/pool-settings.ts", "r2/"], packages: ["hono", "zod", "node:crypto", "cloudflare:workers"] },
 ];
 
 function files(folder: string): string[] {

@@ -27,6 +27,18 @@ export async function asPool(c: RunnerContext, serve: (caller: PoolCaller) => Pr
   return await serve({ workshop, pool, door: openWorkshop(c.env, workshop) });
 }
 
+/** A catalog may also come with the token of an attempt that a machine of the pool holds: only the one it announced when it claimed. */
+export async function asReporter(c: RunnerContext, serve: (caller: PoolCaller & { only: string | null }) => Promise<Response>): Promise<Response> {
+  const token = bearer(c.req.raw);
+  const verdict = token === null ? null : verifyAttempt(c.env.SESSION_SECRET, token, Date.now());
+  if (verdict === null || !verdict.ok) return await asPool(c, (caller) => serve({ ...caller, only: null }));
+  const { workshop, job, attempt } = verdict.claims;
+  const door = openWorkshop(c.env, workshop);
+  const expected = workshop === c.req.param("workshop") && may("attempt", "attempt.serve") ? await door.expectedCatalog({ job, attempt }) : null;
+  if (expected === null || expected.pool !== c.req.param("pool")) return runnerError(403, "forbidden", "This token's attempt is over, or of another pool; the next claim opens this door again.");
+  return await serve({ workshop, pool: expected.pool, door, only: expected.digest });
+}
+
 export async function asAttempt(c: RunnerContext, serve: (caller: AttemptCaller) => Promise<Response>): Promise<Response> {
   const workshop = c.req.param("workshop") ?? "";
   const ref: AttemptRef = { job: c.req.param("job") ?? "", attempt: Number(c.req.param("attempt")) };

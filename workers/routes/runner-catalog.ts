@@ -14,11 +14,13 @@ import { check, readJson, type RunnerRequest } from "./runner.ts";
 const DIGEST = /^[A-Za-z0-9_-]{16,100}$/;
 const MAX_WEB_FILES = 5_000;
 
-export async function reportCatalog(c: RunnerRequest, { workshop, pool, door }: PoolCaller): Promise<Response> {
+/** `only`: the one digest an attempt's token may report; null with a pool's token. */
+export async function reportCatalog(c: RunnerRequest, { workshop, pool, door, only }: PoolCaller & { only: string | null }): Promise<Response> {
   const body = await readJson(c);
   if (body instanceof Response) return body;
   const report = check(catalogReport, body.value);
   if (report instanceof Response) return report;
+  if (only !== null && report.digest !== only) return runnerError(403, "forbidden", "This token may report only the catalog that was announced with its claim.");
   const { digest: _digest, ...rest } = body.value as CatalogReport;
   if (report.digest !== (await sha256Hex(canonicalJson(rest)))) return runnerError(422, "bad_request", "digest is not the sha256 (lower-case hex) of the canonical JSON of the rest of the report.");
   if (report.web_files.length > MAX_WEB_FILES) return runnerError(400, "bad_request", `A catalog takes ${MAX_WEB_FILES} web files at most.`);
@@ -33,8 +35,9 @@ export async function reportCatalog(c: RunnerRequest, { workshop, pool, door }: 
 }
 
 /** `PUT …/catalog/{digest}/web/{path}`; the path's segments come encoded, and are decoded one by one from the raw path. */
-export async function putWebFile(c: RunnerRequest): Promise<Response> {
+export async function putWebFile(c: RunnerRequest, only: string | null): Promise<Response> {
   const digest = c.req.param("digest") ?? "";
+  if (only !== null && digest !== only) return runnerError(403, "forbidden", "This token may report only the catalog that was announced with its claim.");
   const raw = c.req.path.slice(c.req.path.indexOf("/web/") + 5);
   const path = decodePath(raw);
   if (!DIGEST.test(digest) || path === null) return runnerError(400, "bad_request", "This is no path of a web file.");

@@ -8,7 +8,7 @@ import { storeExact, storePart } from "../../r2/ingest.ts";
 import { serveObject } from "../../r2/serve.ts";
 import { verifyFile } from "../../r2/signed.ts";
 import type { EdgeEnv } from "../app.ts";
-import { asAttempt, asPool, type AttemptCaller, type PoolCaller } from "../auth/runner.ts";
+import { asAttempt, asPool, asReporter, type AttemptCaller, type PoolCaller } from "../auth/runner.ts";
 import { readText } from "../body.ts";
 import { json, refuse, runnerError } from "../errors.ts";
 import { isWorkshopName } from "../names.ts";
@@ -63,8 +63,8 @@ runner.get("/:workshop/pools/:pool/next", (c) =>
   }),
 );
 runner.post("/:workshop/pools/:pool/next", (c) => asPool(c, (caller) => postNext(c, caller)));
-runner.post("/:workshop/pools/:pool/catalog", (c) => asPool(c, (caller) => reportCatalog(c, caller)));
-runner.put("/:workshop/pools/:pool/catalog/:digest/web/*", (c) => asPool(c, () => putWebFile(c)));
+runner.post("/:workshop/pools/:pool/catalog", (c) => asReporter(c, (caller) => reportCatalog(c, caller)));
+runner.put("/:workshop/pools/:pool/catalog/:digest/web/*", (c) => asReporter(c, (caller) => putWebFile(c, caller.only)));
 
 // HEAD comes here too. The token is the whole credential: it is handed out for one file and ends soon.
 runner.get("/:workshop/files/:token", async (c) => {
