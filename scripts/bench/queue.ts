@@ -5,7 +5,7 @@ import { readFileSync } from "node:fs";
 import { forecast } from "../../durable-objects/queue/index.ts";
 import type { Mode } from "../../durable-objects/queue/index.ts";
 import { Ideal, orderCheck, type IdealJob } from "../../test/simulators/queue/ideal.ts";
-import { backlog, burst, fromCsv } from "../../test/simulators/queue/workloads.ts";
+import { backlog, burst, fromCsv, room } from "../../test/simulators/queue/workloads.ts";
 import { backloggedService, firstResults, jain, percentile, seatWaits, slowdown, type Run } from "./queue/figures.ts";
 
 interface Row {
@@ -77,7 +77,7 @@ function positive(args: readonly string[], name: string, fallback: number): numb
   return value;
 }
 
-/** The suite: cases A0, A60, C4, C8 in every mode, or a trace. `args`: --trace FILE --slots W --switch SECONDS --case NAME. */
+/** The suite: cases A0, A60, C4, C8 (section 16) and R4 (a room that keeps working, estimates that miss) in every mode, or a trace. `args`: --trace FILE --slots W --switch SECONDS --case NAME. */
 export async function run(args: string[], print: Print): Promise<void> {
   const trace = option(args, "trace");
   if (trace !== undefined) {
@@ -92,6 +92,7 @@ export async function run(args: string[], print: Print): Promise<void> {
     ["A60", burst, 4, 60_000],
     ["C4", backlog, 4, 0],
     ["C8", backlog, 8, 0],
+    ["R4", () => room(0), 4, 0],
   ];
   for (const [name, jobs, slots, load] of cases) {
     if (only !== undefined && only !== name) continue;

@@ -5,9 +5,7 @@ import { forecast, nextWake } from "../../../durable-objects/queue/index.ts";
 import type { Command, Params } from "../../../durable-objects/queue/index.ts";
 import { Chaos } from "../../simulators/queue/chaos.ts";
 import { Ideal, ideal, order, type IdealJob, type Start } from "../../simulators/queue/ideal.ts";
-import { burst, draws } from "../../simulators/queue/workloads.ts";
-
-type Draw = ReturnType<typeof draws>;
+import { burst, draws, room } from "../../simulators/queue/workloads.ts";
 
 const unlimited: Partial<Params> = { seatMax: 1e9, queueMax: 1e9 };
 const k = 60_000;
@@ -160,11 +158,10 @@ describe("truth", () => {
   });
 
   test("[I12] at least 85 % of jobs start before the start₉₀ quoted at admission", () => {
-    const draw = draws(4);
     let kept = 0;
     let all = 0;
     for (let run = 0; run < 6; run++) {
-      const jobs = noisy(draw, run);
+      const jobs = room(run);
       const quoted = new Map<string, number>();
       const world = new Ideal({ slots: 4, params: unlimited, jobs });
       while (world.step()) {
@@ -184,21 +181,6 @@ describe("truth", () => {
     expect(kept / all).toBeGreaterThanOrEqual(0.85);
   });
 });
-
-/** A room that keeps working: everybody sends a job, waits for a while, sends the next; times vary around what the table knows. */
-function noisy(draw: Draw, run: number): IdealJob[] {
-  const jobs: IdealJob[] = [];
-  for (let seat = 0; seat < 12; seat++) {
-    const typical = draw(6000, 40_000);
-    let at = draw(0, 30_000);
-    for (let n = 0; n < 15; n++) {
-      const ms = Math.floor((typical * draw(60, 150)) / 100);
-      jobs.push({ id: `${run}.${seat}.${n}`, seat: `s${seat}`, at, ms, e: typical, e90: Math.floor(typical * 1.4) });
-      at += draw(10_000, 160_000);
-    }
-  }
-  return jobs.sort((a, b) => a.at - b.at);
-}
 
 describe("symmetry", () => {
   const jobs = burst().slice(0, 90);

@@ -51,6 +51,22 @@ export function backlog(): IdealJob[] {
   return entered(jobs);
 }
 
+/** A room that keeps working: twelve seats send a job, look at it for a while, send the next; times vary around what the table knows. */
+export function room(seed: number): IdealJob[] {
+  const draw = draws(4 + seed);
+  const jobs: IdealJob[] = [];
+  for (let seat = 0; seat < 12; seat++) {
+    const typical = draw(6000, 40_000);
+    let at = draw(0, 30_000);
+    for (let n = 0; n < 15; n++) {
+      const ms = Math.floor((typical * draw(60, 150)) / 100);
+      jobs.push({ id: String(jobs.length), seat: `s${seat}`, at, ms, e: typical, e90: Math.floor(typical * 1.4) });
+      at += draw(10_000, 160_000);
+    }
+  }
+  return entered(jobs);
+}
+
 /** CSV `arrival_s,user,duration_s,model`, with or without a heading. */
 export function fromCsv(text: string): IdealJob[] {
   const jobs: IdealJob[] = [];
