@@ -134,8 +134,7 @@ export class Attempt {
     this.#watch = new Watch(document.limits, { overdue: (which) => this.#overdue(which), quiet: () => void this.#run.probe() });
     this.#posted = true;
     try {
-      const { serverDate } = await this.#post(body);
-      this.#uploader.started(serverDate ?? this.#begunAt);
+      await this.#post(body);
     } catch (error) {
       if (!(error instanceof ComfyError) || error.status !== 0) throw error;
       // The answer is lost, the prompt perhaps not: ComfyUI's queue and history say, and it is never posted twice.
@@ -146,7 +145,7 @@ export class Attempt {
     return this.#run.ended;
   }
 
-  async #post(body: PromptBody): Promise<{ serverDate: number | null }> {
+  async #post(body: PromptBody): Promise<void> {
     const { document } = this.#given;
     let answer = await this.#box.comfy.prompt(body);
     if (!answer.accepted && blamesInputs(answer.body, document.inputs.map(({ name }) => name))) {
@@ -155,7 +154,6 @@ export class Attempt {
       answer = await this.#box.comfy.prompt(body);
     }
     if (!answer.accepted) throw new JobFailure(validationError(answer.body));
-    return answer;
   }
 
   /** ComfyUI may still run or remember this very prompt id, for a runner that died: its old history would pass for this run's. */

@@ -29,8 +29,8 @@ export type SystemStats = z.infer<typeof systemStats>;
 const uploaded = z.object({ name: z.string() });
 
 export type PromptBody = { prompt: object; prompt_id: string; client_id: string; extra_data: object; partial_execution_targets?: string[] };
-/** `accepted` with the server's clock (ms, whole seconds) when it says one; else ComfyUI's refusal. */
-export type PromptAnswer = { accepted: true; serverDate: number | null } | { accepted: false; body: Record<string, unknown> };
+/** Accepted, or ComfyUI's refusal. */
+export type PromptAnswer = { accepted: true } | { accepted: false; body: Record<string, unknown> };
 
 /** A call that ComfyUI answers from memory has this long (ms); a busy Python interpreter can hold it for seconds. */
 const QUICK_MS = 20_000;
@@ -71,10 +71,7 @@ export class Comfy {
   async prompt(body: PromptBody): Promise<PromptAnswer> {
     const answer = await this.#raw("/prompt", { method: "POST", headers: { "Content-Type": "application/json" }, body: stringifyJson(body), signal: AbortSignal.timeout(120_000) });
     const text = await answer.text();
-    if (answer.ok) {
-      const date = Date.parse(answer.headers.get("Date") ?? "");
-      return { accepted: true, serverDate: Number.isNaN(date) ? null : date };
-    }
+    if (answer.ok) return { accepted: true };
     const parsed = json.safeParse(safeJson(text));
     if (answer.status === 400 && parsed.success) return { accepted: false, body: parsed.data };
     throw new ComfyError(`ComfyUI answered ${answer.status} to POST /prompt`, answer.status, text.slice(0, 2_000));
@@ -132,6 +129,17 @@ export class Comfy {
   async view(file: FileName, method: "GET" | "HEAD", signal: AbortSignal): Promise<Response> {
     const query = new URLSearchParams({ filename: file.filename, subfolder: file.subfolder, type: file.type });
     return this.#call(`/view?${query}`, { method, signal, headers: { "Accept-Encoding": "identity" } });
+  }
+
+  /** When a file was last written (ms on ComfyUI's clock, at the earliest it can have been), or null when it is not there or ComfyUI does not say. */
+  async writtenAt(file: FileName, signal: AbortSignal): Promise<number | null> {
+    const answer = await this.view(file, "HEAD", signal).catch(() => null);
+    if (answer === null) return null;
+    const seconds = Date.parse(answer.headers.get("Last-Modified") ?? "");
+    // aiohttp's ETag is the time in ns and the size, both in hex; the date alone has whole seconds.
+    const nanoseconds = /^"([0-9a-f]{13,17})-[0-9a-f]+"$/.exec(answer.headers.get("ETag") ?? "")?.[1];
+    const exact = nanoseconds === undefined ? Number.NaN : Number(BigInt(`0x${nanoseconds}`) / 1_000_000n);
+    return Math.floor(exact / 1000) * 1000 === seconds ? exact : Number.isNaN(seconds) ? null : seconds;
   }
 
   async #raw(path: string, init: RequestInit): Promise<Response> {

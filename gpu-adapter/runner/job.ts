@@ -9,6 +9,8 @@ import { type Log, sleep, words } from "./log.ts";
 import { AttemptRoutes, Refused } from "./platform.ts";
 
 const DOCUMENT_TRIES = 5;
+/** For the GPU's figures beside a heartbeat (ms); without an answer the last ones stand. */
+const BEAT_STATS_MS = 3_000;
 
 export class Job {
   readonly dispatch: Dispatch;
@@ -24,6 +26,7 @@ export class Job {
   #attempt: Attempt | null = null;
   #stopped: StopReason | null = null;
   #aftermath: Aftermath = { crashed: false, oom: false, stuck: false };
+  #gpu: { vram_used_mb: number } | null = null;
   #heart: ReturnType<typeof setInterval> | null = null;
 
   constructor(box: Box, dispatch: Dispatch, claim: ClaimAnswer, base: string, link: Link, log: Log) {
@@ -74,8 +77,16 @@ export class Job {
     this.channel.close();
   }
 
+  /** Goes out at once, with what the GPU said at the last beat: a busy ComfyUI may take its time to answer. */
   #beat(): void {
-    this.channel.emit({ type: "heartbeat" }, true);
+    this.channel.emit({ type: "heartbeat", ...(this.#gpu === null ? {} : { gpu: this.#gpu }) }, true);
+    void this.#box.comfy.systemStats(BEAT_STATS_MS).then(
+      ({ devices: [device] }) => {
+        this.#gpu = device === undefined ? null : { vram_used_mb: Math.max(0, Math.round((device.vram_total - device.vram_free) / 1024 / 1024)) };
+        return;
+      },
+      () => {},
+    );
   }
 
   /** A document over 1 MiB is fetched from a signed address; without it the lease runs out and somebody else tries. */

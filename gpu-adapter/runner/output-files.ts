@@ -54,7 +54,9 @@ export function fileCandidates(output: unknown): Candidate[] {
       if (typeof text !== "string" || text.length > 500 || !/^[^\r\n]+\.[A-Za-z0-9]{1,8}$/.test(text) || found.size >= MAX_CANDIDATES) continue;
       const cut = text.lastIndexOf("/");
       const candidate = { key, subfolder: cut < 0 ? "" : text.slice(0, cut), filename: text.slice(cut + 1) };
-      if (isSafeName(candidate.filename, candidate.subfolder)) found.set(text, candidate);
+      // One spelling per file: another one could not be told from a file that is known to be somebody else's.
+      const plain = candidate.subfolder === "" || candidate.subfolder.split(/[/\\]/).every((segment) => segment !== "" && segment !== ".");
+      if (plain && isSafeName(candidate.filename, candidate.subfolder)) found.set(text, candidate);
     }
   }
   return [...found.values()];

@@ -104,6 +104,7 @@ export class Relay {
   #ordered(type: string, data: Record<string, unknown>): void {
     if (type === "execution_start") {
       this.#outbox.push({ event: { type: "started" }, replaceable: false });
+      if (typeof data.timestamp === "number") this.#uploader.started(data.timestamp);
       this.#signals.started();
     }
     if (type === "execution_cached" && Array.isArray(data.nodes)) this.#cached = new Set(data.nodes.filter((node): node is string => typeof node === "string"));
@@ -122,7 +123,7 @@ export class Relay {
     const upload = this.#uploader.store(node, output, this.#cached.has(node)).then(
       (files) => {
         if (files.length > 0) this.#log("stored", { node, files: files.length, ms: Math.round(performance.now() - begun) });
-        release(comfyEvent("executed", { ...shown, output: withoutFiles(output, this.#uploader.gone) }, false, files));
+        return release(comfyEvent("executed", { ...shown, output: withoutFiles(output, this.#uploader.gone) }, false, files));
       },
       (error: unknown) => {
         // It stays held, with all that came after it: nobody is shown a file that is not stored. The result says why.

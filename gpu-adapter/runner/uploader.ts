@@ -58,7 +58,7 @@ export class Uploader {
     this.#deps = deps;
   }
 
-  /** The prompt was accepted at this time of ComfyUI's clock (ms). */
+  /** The run began at this time of ComfyUI's clock (ms); from then on ComfyUI writes for nobody else. */
   started(serverMs: number): void {
     this.#startedAt = serverMs;
   }
@@ -241,9 +241,8 @@ export class Uploader {
     const local = await folders.find(file);
     if (local !== null) return local.size > 0 && local.changed >= startedAt;
     if (folders.folder(file.type) !== null) return false;
-    const answer = await comfy.view(file, "HEAD", signal).catch(() => null);
-    const changed = Date.parse(answer?.headers.get("Last-Modified") ?? "");
-    return !Number.isNaN(changed) && changed >= startedAt;
+    const written = await comfy.writtenAt(file, signal);
+    return written !== null && written >= startedAt;
   }
 }
 

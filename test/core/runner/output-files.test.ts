@@ -40,7 +40,7 @@ describe("what in a node's output is a file", () => {
   });
 
   test("[G20] a plain string is a candidate when it looks like a file's name", () => {
-    expect(fileCandidates({ video: ["clips/take_00001_.mp4"], text: ["two\nlines.png", "no extension", "../up.png"], path: "alone.wav", images: [{ filename: "a.png" }] })).toEqual([
+    expect(fileCandidates({ video: ["clips/take_00001_.mp4"], text: ["two\nlines.png", "no extension", "../up.png", "./other-spelling.png", "a//b.png", "a/./b.png"], path: "alone.wav", images: [{ filename: "a.png" }] })).toEqual([
       { key: "video", subfolder: "clips", filename: "take_00001_.mp4" },
       { key: "path", subfolder: "", filename: "alone.wav" },
     ]);
