@@ -16,7 +16,7 @@ export function insertJob(sql: Sql, { submit, core, number, now }: NewJob): void
     submit.workflow_id, JSON.stringify(submit.outputs_to_execute), submit.partial ? 1 : 0, JSON.stringify(submit.inputs), submit.prompt_key ?? null,
   );
   if (submit.prompt_key === undefined) {
-    sql.all("INSERT INTO prompts (job, prompt, extra_data, run_prompt) VALUES (?, ?, ?, ?)", submit.job, submit.prompt_json, submit.extra_data_json, submit.run_prompt_json ?? null);
+    sql.all("INSERT INTO prompts (seq, prompt, extra_data, run_prompt) VALUES (?, ?, ?, ?)", core.seq, submit.prompt_json, submit.extra_data_json, submit.run_prompt_json ?? null);
   }
 }
 
@@ -48,7 +48,7 @@ export function jobFacts(sql: Sql, job: string): JobFacts | null {
 }
 
 export function promptTexts(sql: Sql, job: string): { prompt: string; extra_data: string; run_prompt: string | null } | null {
-  const row = sql.all("SELECT prompt, extra_data, run_prompt FROM prompts WHERE job = ?", job)[0];
+  const row = sql.all("SELECT prompt, extra_data, run_prompt FROM prompts JOIN jobs USING (seq) WHERE job = ?", job)[0];
   return row ? { prompt: text(row, "prompt"), extra_data: text(row, "extra_data"), run_prompt: textOrNull(row, "run_prompt") } : null;
 }
 
@@ -86,7 +86,7 @@ function withCreateTime(extra: string, created: number): string {
 
 /** The body of `GET /queue` for one seat: running and stopping, then waiting in the seat's own order. */
 export function queueBody(sql: Sql, seat: string): string {
-  const rows = sql.all(`SELECT ${TEXTS}, jobs.state FROM jobs LEFT JOIN prompts USING (job) WHERE seat = ? AND ended IS NULL ORDER BY number, seq`, seat);
+  const rows = sql.all(`SELECT ${TEXTS}, jobs.state FROM jobs LEFT JOIN prompts USING (seq) WHERE seat = ? AND ended IS NULL ORDER BY number, seq`, seat);
   const running = rows.filter((row) => ["running", "stopping"].includes(text(row, "state"))).map(queueItem);
   const pending = rows.filter((row) => ["waiting", "dispatched"].includes(text(row, "state"))).map(queueItem);
   return `{"queue_running": [${running.join(", ")}], "queue_pending": [${pending.join(", ")}]}`;
@@ -101,7 +101,7 @@ const HISTORY_MOST = 10_000;
 
 /** The body of `GET /history`: oldest first; `max_items` alone means the last N, with `offset` N from that index counted from the oldest. */
 export function historyBody(sql: Sql, seat: string, query: { max_items: number | null; offset: number | null }): string {
-  const from = `FROM jobs LEFT JOIN prompts USING (job) WHERE seat = ? AND in_history = 1`;
+  const from = `FROM jobs LEFT JOIN prompts USING (seq) WHERE seat = ? AND in_history = 1`;
   const most = Math.min(query.max_items ?? HISTORY_MOST, HISTORY_MOST);
   const columns = `${TEXTS}, jobs.outputs, jobs.status, jobs.meta`;
   const rows =
@@ -112,7 +112,7 @@ export function historyBody(sql: Sql, seat: string, query: { max_items: number |
 }
 
 export function historyEntryBody(sql: Sql, seat: string, job: string): string {
-  const row = sql.all(`SELECT ${TEXTS}, jobs.outputs, jobs.status, jobs.meta FROM jobs LEFT JOIN prompts USING (job) WHERE seat = ? AND in_history = 1 AND jobs.job = ?`, seat, job)[0];
+  const row = sql.all(`SELECT ${TEXTS}, jobs.outputs, jobs.status, jobs.meta FROM jobs LEFT JOIN prompts USING (seq) WHERE seat = ? AND in_history = 1 AND jobs.job = ?`, seat, job)[0];
   return row ? `{${historyItem(row)}}` : "{}";
 }
 
@@ -154,7 +154,7 @@ export function jobPage(sql: Sql, seat: string, query: JobsQuery): { rows: JobRo
 export function jobDetail(sql: Sql, seat: string, job: string): JobDetail | null {
   const row = sql.all(
     `SELECT ${LIGHT.split(", ").map((name) => `jobs.${name}`).join(", ")}, jobs.status, jobs.prompt_key, jobs.outputs_to_execute, prompts.prompt, prompts.extra_data
-     FROM jobs LEFT JOIN prompts USING (job) WHERE seat = ? AND jobs.job = ? AND (ended IS NULL OR in_history = 1)`,
+     FROM jobs LEFT JOIN prompts USING (seq) WHERE seat = ? AND jobs.job = ? AND (ended IS NULL OR in_history = 1)`,
     seat, job,
   )[0];
   if (!row) return null;

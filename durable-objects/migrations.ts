@@ -50,6 +50,16 @@ const MIGRATIONS: { id: string; statements: string[] }[] = [
     ],
   },
   {
+    // By number instead of by random id: rows of tens of kilobytes are then appended one after the other, which costs a third.
+    id: "0002-prompts-by-seq",
+    statements: [
+      "ALTER TABLE prompts RENAME TO prompts_by_id",
+      "CREATE TABLE prompts (seq INTEGER PRIMARY KEY, prompt TEXT NOT NULL, extra_data TEXT NOT NULL, run_prompt TEXT) STRICT",
+      "INSERT INTO prompts (seq, prompt, extra_data, run_prompt) SELECT jobs.seq, prompt, extra_data, run_prompt FROM prompts_by_id JOIN jobs USING (job) ORDER BY jobs.seq",
+      "DROP TABLE prompts_by_id",
+    ],
+  },
+  {
     id: "0002-providers",
     statements: [
       // What is under way at GPU providers: written before a call leaves and after its answer came [G26].
@@ -58,6 +68,20 @@ const MIGRATIONS: { id: string; statements: string[] }[] = [
       "ALTER TABLE attempts ADD COLUMN catalog TEXT",
       // What is known of each pool's machines: measured startups, what the provider said last, what was asked of it. JSON of gpu/pool-facts.ts.
       "CREATE TABLE pool_facts (pool TEXT PRIMARY KEY, facts TEXT NOT NULL) STRICT, WITHOUT ROWID",
+    ],
+  },
+  {
+    id: "0003-instructor",
+    statements: [
+      // Who changed what, when, and what it was before [Q69]. `undo`: the offer to take it back; `undoes`: the offer it took up.
+      'CREATE TABLE audit (id INTEGER PRIMARY KEY AUTOINCREMENT, revision INTEGER NOT NULL, at INTEGER NOT NULL, "by" TEXT NOT NULL, what TEXT NOT NULL, target TEXT, previous TEXT NOT NULL, value TEXT NOT NULL, undo TEXT, undone INTEGER NOT NULL DEFAULT 0, undoes TEXT) STRICT',
+      "CREATE TABLE undo (id TEXT PRIMARY KEY, until INTEGER NOT NULL, does TEXT NOT NULL, subject TEXT NOT NULL, before TEXT NOT NULL, after TEXT NOT NULL, used INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID",
+      'CREATE TABLE notices (id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, until INTEGER NOT NULL, seat TEXT, level TEXT NOT NULL, text TEXT NOT NULL, "by" TEXT NOT NULL, withdrawn INTEGER NOT NULL DEFAULT 0) STRICT',
+      // Running totals: jobs by how they ended, starts quoted and kept.
+      "CREATE TABLE tally (name TEXT PRIMARY KEY, n INTEGER NOT NULL) STRICT, WITHOUT ROWID",
+      "INSERT INTO tally SELECT state, count(*) FROM jobs WHERE ended IS NOT NULL GROUP BY state",
+      // States the log can be replayed from; the rows of one revision are one state.
+      "CREATE TABLE log_bases (revision INTEGER NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (revision, kind, id)) STRICT, WITHOUT ROWID",
     ],
   },
 ];
