@@ -106,6 +106,8 @@ export interface WorkshopRpc {
   seatIds(): Promise<Answer<{ title: string; seats: { seat: string; role: Role }[] }>>;
   health(): Promise<Answer<{ health: Health }>>;
   identity(seat: string): Promise<Answer<{ identity: SeatIdentity }>>;
+  /** Lines of the event log from a base on, or after a revision; the first page has cursor null. */
+  logPage(since: number, cursor: string | null): Promise<Answer<{ lines: string; next: string | null }>>;
 
   // a seat's prompts
   submit(submit: Submit): Promise<Answer<Submitted>>;
@@ -122,6 +124,10 @@ export interface WorkshopRpc {
   removeWaiting(seat: string, jobs: string[] | "all"): Promise<CancelAnswer[]>;
   /** Own running jobs only: the one named, or all [Q62]. */
   interrupt(seat: string, job: string | null): Promise<CancelAnswer[]>;
+  /** Where the seat's live jobs stand, as `comfyume_queue` says it. */
+  seatPlaces(seat: string, ifNoneMatch: string | null): Promise<Validated>;
+  /** What was announced and still holds. */
+  seatNotices(seat: string): Promise<object[]>;
   seatLog(seat: string): Promise<{ t: string; m: string }[]>;
 
   // a seat's settings and files
@@ -154,7 +160,7 @@ export interface WorkshopRpc {
 }
 
 /** Headers with which the edge hands an authenticated upgrade to `fetch()` of the object; any such header from outside is dropped at the edge. */
-export const SOCKET_HEADERS = { kind: "x-cm-socket", seat: "x-cm-seat", client: "x-cm-client", pool: "x-cm-pool", job: "x-cm-job", attempt: "x-cm-attempt", origin: "x-cm-origin" } as const;
+export const SOCKET_HEADERS = { kind: "x-cm-socket", seat: "x-cm-seat", client: "x-cm-client", pool: "x-cm-pool", job: "x-cm-job", attempt: "x-cm-attempt", origin: "x-cm-origin", since: "x-cm-since" } as const;
 export type SocketKind = "seat" | "runner" | "attempt" | "dashboard";
 
 export type { CatalogReport, CommitRequest };

@@ -1,5 +1,6 @@
 // load -> decide -> commit: the only place where the queue's state changes. Invariants: one transaction per decision, state first [Q6];
 // every command that changed anything is in the log with its time [Q5]; when a commit fails the state is read again, as if nothing had been asked.
+import { brief } from "./log-entry.ts";
 import { type Command, type CommandType, type Decision, decide, hasChanges, type QueueEvent, type QueueState, restore } from "./queue/index.ts";
 import { loadRows, writeChanges } from "./queue-store.ts";
 import { integer, type Sql } from "./sql.ts";
@@ -56,17 +57,5 @@ export class Engine {
   #log(command: Command, events: QueueEvent[], now: number): void {
     this.#revision++;
     this.#sql.all("INSERT INTO log (revision, at, command, events) VALUES (?, ?, ?, ?)", this.#revision, now, JSON.stringify(command), JSON.stringify(events.map(brief)));
-  }
-}
-
-/** An event as the log keeps it: what happened to whom and why; records stand in their own tables. */
-function brief(event: QueueEvent): Record<string, unknown> {
-  switch (event.type) {
-    case "job_ended":
-      return { type: event.type, job: event.job, seat: event.seat, state: event.record.state, settled: event.record.settled, cost: event.record.cost, why: event.why };
-    case "attempt_closed":
-      return { type: event.type, job: event.record.job, attempt: event.record.number, pool: event.record.pool, outcome: event.record.outcome, code: event.record.code, settled: event.record.settled, refunded: event.record.refunded };
-    default:
-      return event;
   }
 }

@@ -1,6 +1,7 @@
 // What operators and sign-in ask of a workshop: seats, passwords' hashes, pools, health.
 import type * as door from "./contract.ts";
 import { endedCount } from "./job-store.ts";
+import { writeBase } from "./log-store.ts";
 import { poolConfig } from "./pool-setup.ts";
 import { refused } from "./refusals.ts";
 import { putSeats, seatIdentity, seatList } from "./seat-store.ts";
@@ -21,6 +22,8 @@ export class OperatorDoor {
       if (setup.origin !== undefined) this.#shell.setMeta("origin", setup.origin);
       putSeats(this.#shell.sql, setup.seats);
     });
+    // Before the first command: whatever was decided since can be replayed from here.
+    writeBase(this.#shell.sql, this.#shell.engine.state, this.#shell.engine.revision, this.#shell.engine.now());
     const { seat_max, queue_max, seat_floor } = setup.limits ?? {};
     const params = { ...(seat_max === undefined ? {} : { seatMax: seat_max }), ...(queue_max === undefined ? {} : { queueMax: queue_max }), ...(seat_floor === undefined ? {} : { seatFloor: seat_floor }) };
     if (Object.keys(params).length > 0) this.#shell.run<"set_params">({ type: "set_params", params, by: "operator" });

@@ -1,5 +1,6 @@
 // Seats' pages at the socket: handshake, feature flags, and the healing of a page that was away while its run went on or ended
-// (docs/spec/comfy-api.md section 5). Nothing else is ever read from a page.
+// (docs/spec/comfy-api.md section 5). Beside that, a page may ask for our own messages (extras.ts); nothing else is ever read from it.
+import { isHello } from "./extras.ts";
 import type { LiveRun } from "./seat-frames.ts";
 import { endedFrames, executedData, executingNowFrame, frame, resumeFrames, statusFrame } from "./seat-frames.ts";
 import { takeUnheard } from "./job-store.ts";
@@ -18,13 +19,16 @@ export class SeatHall {
   readonly #relay: RunRelay;
   readonly #remaining: (seat: string) => number;
   readonly #now: () => number;
+  readonly #greet: (socket: WebSocket, at: SeatSocket) => void;
 
-  constructor(parts: { sql: Sql; sockets: Sockets; relay: RunRelay; remaining: (seat: string) => number; now: () => number }) {
+  /** `greet` is called with a page that asks for our own messages. */
+  constructor(parts: { sql: Sql; sockets: Sockets; relay: RunRelay; remaining: (seat: string) => number; now: () => number; greet: (socket: WebSocket, at: SeatSocket) => void }) {
     this.#sql = parts.sql;
     this.#sockets = parts.sockets;
     this.#relay = parts.relay;
     this.#remaining = parts.remaining;
     this.#now = parts.now;
+    this.#greet = parts.greet;
   }
 
   /** Accepts a page; without a client id it gets one, as ComfyUI gives (32 hex digits). */
@@ -38,9 +42,14 @@ export class SeatHall {
     }
   }
 
-  /** Feature flags count only as the first JSON message; unparsable text before it does not count. */
   message(socket: WebSocket, at: SeatSocket, message: string | ArrayBuffer): void {
-    if (typeof message !== "string" || at.greeted) return;
+    if (typeof message !== "string") return;
+    if (!at.greeted) this.#first(socket, at, message);
+    if (isHello(message)) this.#greet(socket, this.#sockets.read(socket) as SeatSocket);
+  }
+
+  /** Feature flags count only as the first JSON message; unparsable text before it does not count. */
+  #first(socket: WebSocket, at: SeatSocket, message: string): void {
     const parsed = parse(message);
     if (parsed === undefined) return;
     const flags = parsed.type === "feature_flags" && typeof parsed.data === "object" && parsed.data !== null ? (parsed.data as Record<string, unknown>) : null;

@@ -5,8 +5,9 @@ import { Dispatcher } from "./dispatcher.ts";
 import { Engine } from "./engine.ts";
 import { type Delivered, JobKeeper } from "./job-keeper.ts";
 import { migrate } from "./migrations.ts";
-import { type Command, type CommandType, type Decision, type Effect, effectsDue, forecast, nextWake } from "./queue/index.ts";
+import { type Command, type CommandType, type Decision, type Effect, effectsDue, nextWake } from "./queue/index.ts";
 import { PoolProviders } from "./pool-providers.ts";
+import { Room } from "./room.ts";
 import { RunRelay } from "./run-relay.ts";
 import { RunnerDesk } from "./runner-desk.ts";
 import { RunnerHall } from "./runner-hall.ts";
@@ -15,8 +16,7 @@ import { SeatHall } from "./seat-hall.ts";
 import { trimSeatLogs } from "./seat-store.ts";
 import { Sockets } from "./sockets.ts";
 import { objectSql, type Sql, text } from "./sql.ts";
-
-type Forecasts = ReturnType<typeof forecast>;
+import type { Forecasts } from "./place-view.ts";
 
 export class Shell {
   readonly ctx: DurableObjectState;
@@ -30,10 +30,10 @@ export class Shell {
   readonly providers: PoolProviders;
   readonly dispatcher: Dispatcher;
   readonly seats: SeatHall;
+  readonly room: Room;
   readonly #keeper: JobKeeper;
   readonly #setups = new Map<string, PoolSetup>();
   #armed: number | null = null;
-  #forecasted: { at: number; jobs: Forecasts } = { at: 0, jobs: new Map() };
 
   constructor(ctx: DurableObjectState, env: Env) {
     this.ctx = ctx;
@@ -59,7 +59,8 @@ export class Shell {
       complain: (event, error) => this.complain(event, error),
       rearm: () => this.#arm(),
     });
-    this.seats = new SeatHall({ sql: this.sql, sockets: this.sockets, relay: this.relay, remaining, now });
+    this.room = new Room({ sql: this.sql, engine: this.engine, sockets: this.sockets, run, meta: (key) => this.meta(key), complain: (event, error) => this.complain(event, error) });
+    this.seats = new SeatHall({ sql: this.sql, sockets: this.sockets, relay: this.relay, remaining, now, greet: (socket, at) => this.room.greet(socket, at) });
     // What was committed before a restart may never have been sent; each of these may safely be done again.
     for (const effect of effectsDue(this.engine.state)) this.#effect(effect);
     this.#arm();
@@ -73,6 +74,7 @@ export class Shell {
       decision = this.engine.run<T>(command, (made) => {
         record(made);
         this.#keeper.record(made, now, delivered);
+        this.room.record(made, now);
       });
     } catch (error) {
       this.#keeper.drop();
@@ -80,6 +82,7 @@ export class Shell {
       throw error;
     }
     this.#keeper.tell();
+    this.room.tell(decision);
     for (const effect of decision.effects) this.#effect(effect);
     this.#arm();
     return decision;
@@ -138,6 +141,7 @@ export class Shell {
       for (const pool of this.engine.state.pools.keys()) this.runners.count(pool);
       this.dispatcher.tick();
       trimSeatLogs(this.sql);
+      this.room.keepLog();
     } catch (error) {
       this.complain("tick_failed", error);
     } finally {
@@ -147,9 +151,7 @@ export class Shell {
 
   /** Places and times of waiting jobs, run forward at most once a second [Q76]. */
   forecast(): Forecasts {
-    const now = this.engine.now();
-    if (now - this.#forecasted.at >= 1000) this.#forecasted = { at: now, jobs: forecast(this.engine.state, now) };
-    return this.#forecasted.jobs;
+    return this.room.places.forecasts();
   }
 
   /** Waiting and running jobs of a seat: ComfyUI's `queue_remaining`. */

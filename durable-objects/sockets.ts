@@ -3,7 +3,7 @@
 import type { RunnerInfo } from "../gpu-adapter/contract.ts";
 import { isImagePreview, plainPreview, statusFrame } from "./seat-frames.ts";
 
-export type SeatSocket = { kind: "seat"; seat: string; client: string; order: number; /** the first JSON message was seen */ greeted: boolean; /** declared supports_preview_metadata */ metadata: boolean; /** hears `logs` */ logs: boolean };
+export type SeatSocket = { kind: "seat"; seat: string; client: string; order: number; /** the first JSON message was seen */ greeted: boolean; /** declared supports_preview_metadata */ metadata: boolean; /** hears `logs` */ logs: boolean; /** asked for `comfyume_*` messages */ extras?: boolean };
 export type RunnerSocket = { kind: "runner"; pool: string; order: number; runner: RunnerInfo | null; base_url: string; /** asks for work */ waiting: boolean; lease: string | null; job: string | null; attempt: number; since: number };
 export type AttemptSocket = { kind: "attempt"; job: string; attempt: number; lease: string; order: number };
 export type DashboardSocket = { kind: "dashboard"; order: number };
@@ -61,6 +61,21 @@ export class Sockets {
 
   runners(pool?: string): { socket: WebSocket; at: RunnerSocket }[] {
     return this.#ctx.getWebSockets(pool === undefined ? "runner" : `pool:${pool}`).map((socket) => ({ socket, at: this.read(socket) as RunnerSocket }));
+  }
+
+  /** Every seat's sockets. */
+  pages(): { socket: WebSocket; at: SeatSocket }[] {
+    return this.#ctx.getWebSockets("seat").map((socket) => ({ socket, at: this.read(socket) as SeatSocket }));
+  }
+
+  /** How many pages each seat has open; by tags, which are cheaper to read than attachments. */
+  pagesBySeat(): Map<string, number> {
+    const found = new Map<string, number>();
+    for (const socket of this.#ctx.getWebSockets("seat")) {
+      const seat = this.#ctx.getTags(socket)[1]?.slice("seat:".length) ?? "";
+      found.set(seat, (found.get(seat) ?? 0) + 1);
+    }
+    return found;
   }
 
   dashboards(): WebSocket[] {

@@ -3,22 +3,28 @@ import { DurableObject } from "cloudflare:workers";
 import type { ClaimAnswer, ClaimRequest, FileName, RunnerEvent, RunResult, StorageType, UploadFile, Work } from "../gpu-adapter/contract.ts";
 import type * as door from "./contract.ts";
 import { SOCKET_HEADERS } from "./contract.ts";
+import { InstructorDoor } from "./instructor-door.ts";
+import type * as steer from "./instructor-contract.ts";
+import { logPage } from "./log-store.ts";
+import { currentNotices } from "./notices.ts";
 import { OperatorDoor } from "./operator-door.ts";
 import { SeatDoor } from "./seat-door.ts";
 import { Shell } from "./shell.ts";
-import type { AttemptSocket, DashboardSocket, RunnerSocket } from "./sockets.ts";
+import type { AttemptSocket, RunnerSocket } from "./sockets.ts";
 import { integer, text } from "./sql.ts";
 
 export class Workshop extends DurableObject<Env> {
   readonly #shell: Shell;
   readonly #operator: OperatorDoor;
   readonly #seat: SeatDoor;
+  readonly #instructor: InstructorDoor;
 
   constructor(ctx: DurableObjectState, env: Env) {
     super(ctx, env);
     this.#shell = new Shell(ctx, env);
     this.#operator = new OperatorDoor(this.#shell);
     this.#seat = new SeatDoor(this.#shell);
+    this.#instructor = new InstructorDoor(this.#shell);
   }
 
   override alarm(): void {
@@ -52,6 +58,40 @@ export class Workshop extends DurableObject<Env> {
 
   health(): door.Answer<{ health: door.Health }> {
     return this.#operator.health();
+  }
+
+  /** A page of the event log, as lines of JSON; see log-store.ts. */
+  logPage(since: number, cursor: string | null): door.Answer<{ lines: string; next: string | null }> {
+    const { sql, engine } = this.#shell;
+    const missing = this.#shell.missing();
+    if (missing) return missing;
+    const page = logPage(sql, engine.state, { workshop: this.#shell.meta("workshop") ?? "", revision: engine.revision }, since, cursor);
+    return page.ok ? page : { ok: false, reason: "gone", message: `The log no longer reaches back to revision ${since}: it begins at ${page.oldest}. Ask without since for a base and everything after it.` };
+  }
+
+  // ---- the instructor ----------------------------------------------------------------------------------------------------------------
+  instruct(by: string, instruction: steer.Instruction): door.Answer<{ done: steer.Done }> {
+    return this.#instructor.instruct(by, instruction);
+  }
+
+  undo(by: string, id: string): door.Answer<{ done: steer.Done }> {
+    return this.#instructor.undo(by, id);
+  }
+
+  searchJobs(search: steer.JobSearch): door.Answer<{ page: steer.JobPage }> {
+    return this.#instructor.searchJobs(search);
+  }
+
+  jobStory(job: string): door.Answer<{ story: steer.JobStory }> {
+    return this.#instructor.jobStory(job);
+  }
+
+  overview(): door.Answer<{ revision: number; at: number; overview: steer.Overview }> {
+    return this.#instructor.overview();
+  }
+
+  audit(search: steer.AuditSearch): door.Answer<{ rows: steer.AuditRow[]; next: number | null }> {
+    return this.#instructor.audit(search);
   }
 
   // ---- a seat ------------------------------------------------------------------------------------------------------------------------
@@ -97,6 +137,14 @@ export class Workshop extends DurableObject<Env> {
 
   interrupt(seat: string, job: string | null): door.CancelAnswer[] {
     return this.#seat.interrupt(seat, job);
+  }
+
+  seatPlaces(seat: string, ifNoneMatch: string | null): door.Validated {
+    return this.#shell.room.places.body(seat, ifNoneMatch);
+  }
+
+  seatNotices(seat: string): object[] {
+    return currentNotices(this.#shell.sql, this.#shell.engine.now(), seat);
   }
 
   seatLog(seat: string): { t: string; m: string }[] {
@@ -179,6 +227,7 @@ export class Workshop extends DurableObject<Env> {
     switch (header("kind")) {
       case "seat":
         this.#shell.seats.enter(server, header("seat"), decodeURIComponent(header("client")));
+        this.#shell.room.touch();
         break;
       case "runner":
         this.#shell.sockets.accept<RunnerSocket>(server, (order) => ({ kind: "runner", pool: header("pool"), order, runner: null, base_url: header("origin"), waiting: false, lease: null, job: null, attempt: 0, since: Date.now() }));
@@ -187,7 +236,7 @@ export class Workshop extends DurableObject<Env> {
         this.#shell.sockets.accept<AttemptSocket>(server, (order) => ({ kind: "attempt", job: header("job"), attempt: Number(header("attempt")), lease: "", order }));
         break;
       case "dashboard":
-        this.#shell.sockets.accept<DashboardSocket>(server, (order) => ({ kind: "dashboard", order }));
+        this.#shell.room.dashboards.enter(server, header("since") === "" ? null : Number(header("since")));
         break;
       default:
         return new Response("This door takes a known kind of socket.", { status: 400 });
@@ -207,6 +256,7 @@ export class Workshop extends DurableObject<Env> {
     // 1005, 1006 and 1015 are words of the protocol's own and may not be sent.
     socket.close(code === 1005 || code === 1006 || code === 1015 ? 1000 : code);
     if (at.kind === "runner") this.#shell.runners.count(at.pool, socket);
+    this.#shell.room.touch();
   }
 
   override webSocketError(socket: WebSocket): void {

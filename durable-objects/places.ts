@@ -1,0 +1,120 @@
+// Place and ETA that are true [Q73]-[Q76]: the forecast, run when order or times changed and somebody looks; each seat told of its own jobs, on change only.
+// Invariants: what is shown is what the forecast said; a start is quoted once, by the first forecast after admission [Q17].
+import { createHash } from "node:crypto";
+import type { Validated } from "./contract.ts";
+import type { Engine } from "./engine.ts";
+import type { Extras } from "./extras.ts";
+import { type Forecasts, placesBySeat, placesOf, type PlaceRow, type RoomLine, roomLine, sameRows } from "./place-view.ts";
+import { type Decision, forecast } from "./queue/index.ts";
+import type { Run } from "./runner-protocol.ts";
+import { frame } from "./seat-frames.ts";
+
+/** Least ms between two runs of the forecast [Q76]. */
+const FORECAST_EVERY_MS = 1000;
+/** A run takes about 25 µs per waiting job; this many ms of pause for each keep it at about 2 % of the object's time. */
+const PAUSE_PER_WAITING_MS = 1.25;
+
+type Told = { rows: PlaceRow[]; room: string };
+
+export class Places {
+  readonly #engine: Engine;
+  readonly #extras: Extras;
+  readonly #run: Run;
+  #forecasts: Forecasts = new Map();
+  #at = 0;
+  #stale = true;
+  #quoting = false;
+  readonly #told = new Map<string, Told>();
+
+  constructor(parts: { engine: Engine; extras: Extras; run: Run }) {
+    this.#engine = parts.engine;
+    this.#extras = parts.extras;
+    this.#run = parts.run;
+  }
+
+  /** After a commit: whether pages may have to be told something. A bare heartbeat changes nothing anybody is shown. */
+  note(decision: Decision): boolean {
+    const { events, changes } = decision;
+    // A quote writes job rows and moves nothing.
+    const moved = this.#quoting ? events.length > 0 : changes.workshop || changes.params || changes.jobs.size + changes.seats.size + changes.pools.size + changes.slots.size + changes.estimates.size > 0;
+    if (!moved && events.length === 0) return false;
+    this.#stale ||= moved || events.some((event) => event.type !== "job_phase");
+    return true;
+  }
+
+  /** ms to wait between two tellings: longer when the queue is long. */
+  gap(): number {
+    return Math.max(FORECAST_EVERY_MS, Math.ceil(this.#engine.state.derived.waiting * PAUSE_PER_WAITING_MS));
+  }
+
+  /** The latest forecast, made anew when something moved and the last one is a gap old. */
+  forecasts(): Forecasts {
+    const now = this.#engine.now();
+    if (this.#stale && now - this.#at >= this.gap()) this.#renew(now);
+    return this.#forecasts;
+  }
+
+  #renew(now: number): void {
+    this.#forecasts = forecast(this.#engine.state, now);
+    this.#at = now;
+    this.#stale = false;
+  }
+
+  /** One beat: forecast if something moved, quote what is new, tell every seat that listens. */
+  beat(): void {
+    if (this.#stale) this.#renew(this.#engine.now());
+    this.#quote();
+    const seats = this.#extras.seats();
+    if (seats.length === 0) return;
+    const rows = placesBySeat(this.#engine.state, this.#forecasts);
+    const room = roomLine(this.#engine.state);
+    for (const seat of seats) this.#tell(seat, rows.get(seat) ?? [], room);
+  }
+
+  /** The frame for a page that has just said that it wants to know. */
+  greeting(seat: string): string {
+    return this.#frame(placesOf(this.#engine.state, seat, this.forecasts()), roomLine(this.#engine.state));
+  }
+
+  /** The same for callers without a socket. The answer changes when what a page is told would. */
+  body(seat: string, ifNoneMatch: string | null): Validated {
+    const { revision, ...rest } = this.#view(placesOf(this.#engine.state, seat, this.forecasts()), roomLine(this.#engine.state));
+    const etag = `"places-${createHash("sha256").update(JSON.stringify(rest)).digest("base64url").slice(0, 20)}"`;
+    return { etag, body: ifNoneMatch === etag ? null : JSON.stringify({ revision, ...rest }) };
+  }
+
+  /** Places of a seat's live jobs, for its listing. */
+  of(seat: string): Map<string, PlaceRow> {
+    return new Map(placesOf(this.#engine.state, seat, this.forecasts()).map((row) => [row.id, row]));
+  }
+
+  #tell(seat: string, rows: PlaceRow[], room: RoomLine): void {
+    const now = this.#engine.now();
+    const told = this.#told.get(seat);
+    const line = JSON.stringify(room);
+    if (told !== undefined && told.room === line && sameRows(told.rows, rows, now)) return;
+    this.#told.set(seat, { rows, room: line });
+    this.#extras.tell(seat, this.#frame(rows, room));
+  }
+
+  /** With the object's own time, because a band means nothing on a clock that is wrong. */
+  #frame(rows: PlaceRow[], room: RoomLine): string {
+    return frame("comfyume_queue", { ...this.#view(rows, room), now: this.#engine.now() });
+  }
+
+  #view(jobs: PlaceRow[], workshop: RoomLine): { revision: number; jobs: PlaceRow[]; workshop: RoomLine } {
+    return { revision: this.#engine.revision, jobs, workshop };
+  }
+
+  /** [Q17] One command for all jobs that were admitted since the last beat. */
+  #quote(): void {
+    const quotes = [...this.#forecasts].flatMap(([id, said]) => ("start50" in said && this.#engine.state.jobs.get(id)?.quoted === null ? [{ job: id, start50: said.start50, start90: said.start90 }] : []));
+    if (quotes.length === 0) return;
+    this.#quoting = true;
+    try {
+      this.#run<"quote">({ type: "quote", quotes });
+    } finally {
+      this.#quoting = false;
+    }
+  }
+}
