@@ -17,7 +17,7 @@ export function submit(work: Work, command: Submit): Answer<Results["submit"]> {
   const repeated = repeatedOrTaken(work, command);
   if (repeated !== null) return repeated;
   const { state } = work;
-  const view = state.derived.seats.get(command.seat) ?? newView(state, { id: command.seat, instructor: command.instructor, paused: false, weight: 100, group: null, main: { v: 0, n: 0 }, background: { v: 0, n: 0 }, budget: null, spent: 0, warned: false });
+  const view = state.derived.seats.get(command.seat) ?? newView(state, { id: command.seat, instructor: command.instructor, paused: false, weight: 100, group: null, main: { v: 0, n: 0 }, background: { v: 0, n: 0 }, budget: null, spent: 0, warned: false, sent: null });
   const rate = dearestRate(state, view);
   const estimated = estimateFor(state, command.timing, command.kind);
   const refusal = refusedAt(state, command, view, reserveOf(estimated.e90, rate));
@@ -121,6 +121,7 @@ function store(work: Work, job: Job, command: Submit): void {
   const { workshop } = state;
   const view = ensureSeat(state, job.seat);
   view.seat.instructor = job.instructor;
+  if (job.lane !== "background") view.seat.sent = { at: now, e: job.e, e90: job.e90, signature: job.signature };
   const least = command.front ? smallestPlace(state, view) : null;
   if (least !== null) job.place = least - 1;
   workshop.nextSeq++;

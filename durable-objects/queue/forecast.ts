@@ -1,9 +1,10 @@
 // Place and ETA that are true [Q73][Q74]: the same dispatch loop, run forward on a copy, once with the median and once with the slow estimate.
-// A job that cannot be placed in time gets the reason instead; nothing is invented.
+// The slow run also expects company: seats present now that send more [Q73]. A job that cannot be placed in time gets the reason instead; nothing is invented.
 
 import { affordsDispatch } from "./budget.ts";
 import { offersAll, poolMayRun } from "./capability.ts";
 import type { Forecast, WaitReason } from "./decision.ts";
+import { expectCompany, sendMore } from "./company.ts";
 import { dispatchLoop } from "./dispatch.ts";
 import { release } from "./ending.ts";
 import { refresh } from "./fairness.ts";
@@ -30,12 +31,17 @@ interface End {
 /** A run forward: the start (ms since the epoch) of every waiting job that starts within a day, in order of dispatch. */
 function runForward(state: QueueState, now: number, q: Quantile): Map<JobId, number> {
   const work = beginQuietWork(fork(state), now);
+  const company = expectCompany(work.state, now, q === 90 ? state.params.company : 0);
+  let left = work.state.derived.waiting;
   const starts = new Map<JobId, number>();
   const loads = loadTimes(state, q);
   let ends = [...work.state.attempts.values()].map((attempt) => liveEnd(work, attempt, q, loads(attempt)));
   const began = (attempt: Attempt) => {
     const cold = startupOf(work.state, attempt, work.now, q);
-    starts.set(attempt.job, work.now + cold);
+    if (!company.imagined.has(attempt.job)) {
+      starts.set(attempt.job, work.now + cold);
+      left--;
+    }
     attempt.claimedAt = work.now;
     attempt.startedAt = work.now + cold;
     ends.push({ at: work.now + cold + loads(attempt) + wallTime(attempt, q), attempt, actual: timeOf(attempt, q) });
@@ -45,12 +51,13 @@ function runForward(state: QueueState, now: number, q: Quantile): Map<JobId, num
     if (due.length > 0) ends = ends.filter((end) => end.at > work.now);
     for (const end of due) complete(work, end);
     if (work.state.workshop.demoUntil !== null && work.state.workshop.demoUntil <= work.now) endDemo(work, "");
+    sendMore(work, company);
     refresh(work);
     makePlan(work);
     refresh(work);
     dispatchLoop(work, began);
     const next = nextMoment(work, ends);
-    if (work.state.derived.waiting === 0 || next > now + horizon) return starts;
+    if (left === 0 || next > now + horizon) return starts;
     work.now = next;
   }
 }

@@ -20,5 +20,5 @@ export { restore, rowsOf, attemptKey, slotKey } from "./state.ts";
 export { effectsDue } from "./effects-due.ts";
 export { nextWake } from "./wake.ts";
 export { forecast, retryAfterSeconds } from "./forecast.ts";
-export { timingSignature } from "./estimate.ts";
+export { loadTiming, timingSignature } from "./estimate.ts";
 export { hasChanges } from "./changes.ts";

@@ -31,6 +31,7 @@ export const defaultParams: Params = {
   circuit: 60 * second,
   circuitMax: 600 * second,
   quarantine: 600 * second,
+  company: 900 * second,
 };
 
 /** A serverless pool with the deadlines of section 12; local and pulling pools send shorter ones (claimBefore 30 s, startups 0). */

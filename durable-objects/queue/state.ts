@@ -7,7 +7,7 @@ import { estimateFor } from "./estimate.ts";
 import { refreshStake } from "./fairness.ts";
 import { addWaiting, rememberKey } from "./lists.ts";
 import { reserveOf } from "./budget.ts";
-import { settingsOf } from "./params.ts";
+import { defaultParams, settingsOf } from "./params.ts";
 import type { AttemptKey, JobId, PoolId, QueueState, Rows, Seat, SlotKey } from "./types.ts";
 
 export function attemptKey(job: JobId, number: number): AttemptKey {
@@ -51,6 +51,7 @@ export function ensureSeat(state: QueueState, id: string): SeatView {
     budget: null,
     spent: 0,
     warned: false,
+    sent: null,
   };
   state.seats.set(id, seat);
   return addView(state, seat);
@@ -98,7 +99,7 @@ function keyed<T, K>(records: readonly T[], key: (record: T) => K): Map<K, T> {
 export function restore(rows: Rows): QueueState {
   const state: QueueState = {
     workshop: rows.workshop,
-    params: rows.params,
+    params: { ...defaultParams, ...rows.params },
     jobs: keyed(rows.jobs, (job) => job.id),
     attempts: keyed(rows.attempts, (attempt) => attempt.key),
     seats: keyed(rows.seats, (seat) => seat.id),

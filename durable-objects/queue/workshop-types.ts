@@ -23,6 +23,8 @@ export interface Seat {
   budget: number | null;
   spent: number;
   warned: boolean;
+  /** The latest job it had accepted outside the background lane: who is present, and what to expect of it [Q73]. */
+  sent: { at: number; e: number; e90: number; signature: string } | null;
 }
 
 /** What the owner of a pool sets. */
@@ -159,4 +161,6 @@ export interface Params {
   circuit: number;
   circuitMax: number;
   quarantine: number;
+  /** Seats that sent a job this recently are expected to send more, in the slow run of a forecast; 0 = nobody [Q73]. */
+  company: number;
 }

@@ -24,26 +24,37 @@ const unlimited = { seatMax: 1e9, queueMax: 1e9 };
 interface Played {
   world: Ideal;
   runs: Run[];
-  /** Share of jobs that started no later than the start₉₀ quoted when they came. */
+  /** Share of quoted jobs that started no later than the start₉₀ of their quote. */
   covered: number;
 }
 
-/** Play a workload; every job is quoted a start when it comes, as the product does. */
+/** Least time between two forecasts, ms: once a second, as in the product [Q76]. */
+const cadence = 1000;
+
+/** Play a workload; every job still waiting is quoted a start by the first forecast after it came [Q17]. */
 export function play(jobs: readonly IdealJob[], slots: number, mode: Mode, load: number): Played {
   const submitted = new Map(jobs.map(({ id, at }) => [id, at]));
   const quoted = new Map<string, number>();
+  let forecasted = -cadence;
   let known = 0;
   const world = new Ideal({ slots, mode, params: unlimited, jobs, load });
-  while (world.step()) {
-    const total = world.starts.length + world.state.derived.waiting;
-    if (total === known) continue;
-    known = total;
-    for (const [id, entry] of forecast(world.state, world.now)) {
+  const quote = (now: number) => {
+    known = arrived(world);
+    forecasted = now;
+    for (const [id, entry] of forecast(world.state, now)) {
       if (!quoted.has(id)) quoted.set(id, "start90" in entry ? entry.start90 : Infinity);
     }
+  };
+  while (world.step()) {
+    if (arrived(world) > known && world.now >= forecasted + cadence) quote(world.now);
+    else if (arrived(world) > known && world.nextAt() > forecasted + cadence) quote(forecasted + cadence);
   }
-  const kept = world.starts.filter(({ id, at }) => at <= (quoted.get(id) ?? at)).length;
-  return { world, runs: world.ended.map((run) => ({ ...run, submitted: submitted.get(run.id) ?? 0 })), covered: kept / world.starts.length };
+  const kept = world.starts.filter(({ id, at }) => at <= (quoted.get(id) ?? -1)).length;
+  return { world, runs: world.ended.map((one) => ({ ...one, submitted: submitted.get(one.id) ?? 0 })), covered: kept / Math.max(1, quoted.size) };
+}
+
+function arrived(world: Ideal): number {
+  return world.starts.length + world.state.derived.waiting;
 }
 
 function report(name: string, played: Played, print: Print): void {

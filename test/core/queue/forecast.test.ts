@@ -177,6 +177,35 @@ describe("forecast", () => {
   });
 });
 
+describe("company", () => {
+  function here(company: number): Room {
+    const room = new Room({ pools: [calm], params: { company } });
+    room.submit("A1", { e: 10_000 });
+    room.submit("B1", { e: 10_000 });
+    room.submit("A2", { e: 10_000 });
+    room.submit("A3", { e: 10_000 });
+    room.submit("A4", { e: 10_000 });
+    return room;
+  }
+
+  test("[Q73] the far end of the band expects those present to send more, the near end nobody", () => {
+    const [alone, kept] = [forecast(here(0).state, 0), forecast(here(900_000).state, 0)];
+    expect(alone.get("A4")).toEqual({ place: 4, start50: 40_000, start90: 40_000 });
+    expect(kept.get("A4")).toEqual({ place: 4, start50: 40_000, start90: 50_000 }); // B is expected once more
+    expect([...kept.keys()].sort()).toEqual(["A2", "A3", "A4", "B1"]);
+  });
+
+  test("[Q73] who has not sent anything for a while, or is paused, is not expected", () => {
+    for (const leave of [(room: Room) => room.ok({ type: "pause_seat", seat: "B", by: "x" }), (room: Room) => (room.now = 901_000)]) {
+      const room = here(900_000);
+      room.ok({ type: "cancel", job: "B1", seat: "B" });
+      leave(room);
+      const entry = forecast(room.state, room.now).get("A4");
+      expect(entry !== undefined && "start90" in entry ? entry.start90 - entry.start50 : null).toBe(0);
+    }
+  });
+});
+
 describe("groups", () => {
   const pools = [{ id: "all", position: 0, ...calm }, { id: "red", position: 1, groups: ["red"], ...calm }];
 

@@ -180,7 +180,7 @@ describe("vectors", () => {
     expect(reserveOf(240_000, 3_330_000)).toBe(222_000);
   });
   function forecastRoom(): Room {
-    const room = new Room({ pools: [{ lease: 600_000 }] });
+    const room = new Room({ pools: [{ lease: 600_000 }], params: { company: 0 } });
     room.submit("A1", { e: 60_000, e90: 90_000 });
     room.start("A1");
     room.submit("B1", { e: 10_000, e90: 20_000 });

@@ -1,7 +1,7 @@
 // Perfect GPUs in virtual time: a run starts when it is dispatched and takes exactly as long as it was told. For vectors and workloads.
 // Events at one instant are applied first (completions in dispatch order, then arrivals), then one dispatch loop runs.
 
-import { decide, defaultPool, emptyRows, nextWake, restore } from "../../../durable-objects/queue/index.ts";
+import { decide, defaultPool, emptyRows, loadTiming, nextWake, restore } from "../../../durable-objects/queue/index.ts";
 import type { Command, Decision, Kind, Mode, Params, PoolConfig, QueueState, Submit } from "../../../durable-objects/queue/index.ts";
 
 type Plain = Exclude<Command, { type: "batch" }>;
@@ -126,6 +126,7 @@ export class Ideal {
     this.do({ type: "set_wanted", slots: this.slotOrder.length, by: "setup" });
     if (world.mode !== undefined) this.do({ type: "set_mode", mode: world.mode, by: "setup" });
     const timings = new Map(world.jobs.map((job) => [timingOf(job), runsFor(job.e ?? job.ms, job.e90 ?? job.e ?? job.ms)]));
+    for (const signature of world.load ? new Set(world.jobs.map((job) => job.signature ?? "one")) : []) timings.set(loadTiming(signature), [world.load ?? 0]);
     for (const [timing, runs] of timings) this.do({ type: "record_runs", timing, runs });
     for (const job of world.jobs) this.known.set(job.id, job);
   }
@@ -157,11 +158,16 @@ export class Ideal {
     ];
   }
 
+  /** When something happens next; Infinity when nothing does. */
+  nextAt(): number {
+    let at = Math.min(this.arrivals[this.next]?.at ?? Infinity, nextWake(this.state, this.now) ?? Infinity);
+    for (const run of this.running.values()) at = Math.min(at, run.end);
+    return at;
+  }
+
   /** Everything of the next instant at once; false when nothing is left. */
   step(): boolean {
-    const arrival = this.arrivals[this.next]?.at ?? Infinity;
-    let at = Math.min(arrival, nextWake(this.state, this.now) ?? Infinity);
-    for (const run of this.running.values()) at = Math.min(at, run.end);
+    const at = this.nextAt();
     if (at === Infinity || at > (this.world.until ?? 1e12)) return false;
     this.now = Math.max(at, this.now);
     const commands: Plain[] = [];
