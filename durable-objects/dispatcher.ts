@@ -17,8 +17,8 @@ import type { Sql } from "./sql.ts";
 
 /** Outbound connections that may wait for their answer at once in one invocation (Cloudflare: six). */
 const AT_ONCE = 6;
-/** First question after an unclaimed hand-over, growing by half to the last (ms) [G26]. */
-const POLL_MS = { first: 15_000, most: 30_000 };
+/** First question after an unclaimed hand-over (ms), growing by half to twice that [G26]; the Worker's variable PROVIDER_POLL_MS changes it. */
+export const POLL_MS = 15_000;
 /** The same dispatch is handed over this often at most; after that the claim's deadline decides. */
 const SENDS_MOST = 3;
 /** A stored body that is no runner's answer is asked for once more after this long (ms): it may be on its way. */
@@ -36,6 +36,7 @@ export type DispatcherParts = {
   /** `https://host/runner/v1/{workshop}`, or null while nobody has said where this server is. */
   baseUrl: () => string | null;
   detached: (pool: string) => boolean;
+  pollMs: number;
   keep: (work: Promise<void>) => void;
   complain: (event: string, error: unknown) => void;
   rearm: () => void;
@@ -67,14 +68,14 @@ export class Dispatcher {
     const provider = this.#parts.providers.open(effect.pool);
     const baseUrl = this.#parts.baseUrl();
     if (attempt === undefined) return this.#rows.forget(effect);
-    if (attempt.lease !== null) return this.#rows.handed(effect, null, this.#now() + POLL_MS.first);
+    if (attempt.lease !== null) return this.#rows.handed(effect, null, this.#now() + this.#parts.pollMs);
     if (provider === null) return this.#refused(effect, "provider_config", `Pool ${effect.pool} has no endpoint. Set it: npm run gpu -- pools put.`);
     if (baseUrl === null) return this.#refused(effect, "provider_config", "This server does not know its own address. Put the pool again through the address runners can reach.");
     const dispatch = this.#parts.desk.dispatch(effect, baseUrl, this.#parts.detached(effect.pool));
     const said = await provider.submit(dispatch);
     switch (said.outcome) {
       case "accepted":
-        this.#parts.run<"handed_over">({ type: "handed_over", job: effect.job, attempt: effect.attempt, answer: "submitted", ref: said.ref }, () => this.#rows.handed(effect, said.ref, this.#now() + POLL_MS.first));
+        this.#parts.run<"handed_over">({ type: "handed_over", job: effect.job, attempt: effect.attempt, answer: "submitted", ref: said.ref }, () => this.#rows.handed(effect, said.ref, this.#now() + this.#parts.pollMs));
         return;
       case "rejected":
         return this.#refused(effect, said.code, said.message, said.retryAfterMs);
@@ -91,7 +92,7 @@ export class Dispatcher {
 
   /** The answer to a hand-over is lost: the queue asks by our own id first [G27]. */
   #lost(ref: AttemptRef): void {
-    this.#rows.handed(ref, null, this.#now() + POLL_MS.first);
+    this.#rows.handed(ref, null, this.#now() + this.#parts.pollMs);
     this.#parts.run<"handed_over">({ type: "handed_over", job: ref.job, attempt: ref.attempt, answer: "unknown" });
   }
 
@@ -173,7 +174,7 @@ export class Dispatcher {
   /** What the provider said, as the queue's command. `asked`: the queue wants an answer even when there is none. */
   async #apply(ref: AttemptRef, row: Handover | null, said: RunStatus, asked: boolean): Promise<void> {
     const attempt = this.#attempt(ref);
-    this.#rows.polled(ref, this.#now() + pollAfter(row?.polls ?? 0, said), said.status === "done" && said.answer === null);
+    this.#rows.polled(ref, this.#now() + pollAfter(this.#parts.pollMs, row?.polls ?? 0, said), said.status === "done" && said.answer === null);
     if (attempt === undefined) return;
     if (said.status === "done" && said.answer !== null) return await this.#answered(ref, attempt, said.answer);
     if (attempt.lease !== null) return;
@@ -254,10 +255,10 @@ export class Dispatcher {
   }
 }
 
-/** 15 s, 22 s, 30 s, 30 s …; a body that could not be read is asked for again sooner. */
-function pollAfter(polls: number, said: RunStatus): number {
-  if (said.status === "done" && said.answer === null) return UNREADABLE_MS;
-  return Math.min(POLL_MS.most, Math.round(POLL_MS.first * 1.5 ** Math.min(10, polls)));
+/** 15 s, 22.5 s, 30 s, 30 s …; a body that could not be read is asked for again sooner. */
+function pollAfter(first: number, polls: number, said: RunStatus): number {
+  if (said.status === "done" && said.answer === null) return Math.min(first, UNREADABLE_MS);
+  return Math.round(first * Math.min(2, 1.5 ** polls));
 }
 
 /** Why a runner answered without having claimed [G10]; null when that is no loss (somebody else has it, or the job is over). */

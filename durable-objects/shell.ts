@@ -1,7 +1,7 @@
 // The shell around the queue: load -> decide -> commit -> effects, and the parts it is made of. The object's doors (seat-door, operator-door, ...) use it.
 // Invariants: state first, frames and calls after the commit [Q6]; what was asked of the alarm is never later than the next moment something falls due [CF11].
 import type { Refusal, PoolSetup } from "./contract.ts";
-import { Dispatcher } from "./dispatcher.ts";
+import { Dispatcher, POLL_MS } from "./dispatcher.ts";
 import { Engine } from "./engine.ts";
 import { type Delivered, JobKeeper } from "./job-keeper.ts";
 import { migrate } from "./migrations.ts";
@@ -55,6 +55,7 @@ export class Shell {
       sql: this.sql, engine: this.engine, desk: this.desk, protocol: this.protocol, providers: this.providers, run,
       baseUrl: () => this.baseUrl(env),
       detached: (pool) => this.poolSetup(pool)?.provider === "local",
+      pollMs: Number((env as { PROVIDER_POLL_MS?: string }).PROVIDER_POLL_MS) || POLL_MS,
       keep: (work) => ctx.waitUntil(work),
       complain: (event, error) => this.complain(event, error),
       rearm: () => this.#arm(),
