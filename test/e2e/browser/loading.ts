@@ -1,0 +1,53 @@
+// The first minute of a participant: sign in, see the page, see a workflow that runs.
+import { describe, expect, test } from "vitest";
+import type { Stage } from "./stage.ts";
+
+const STARTER = ["CheckpointLoaderSimple", "CLIPTextEncode", "CLIPTextEncode", "EmptyLatentImage", "KSampler", "SaveImage", "VAEDecode"];
+
+export function loading(stage: Stage): void {
+  describe("loading", () => {
+    test("a participant signs in and the stock page opens the starter workflow, without a failed request or an error", async () => {
+      const seat = await stage.seated();
+      const types = await seat.page.evaluate(() => window.app.graph.nodes.map((node) => node.type).sort());
+      expect(types).toEqual(STARTER);
+      expect(new URL(seat.page.url()).pathname).toBe(new URL(seat.access.url).pathname);
+      seat.wasWell();
+      await seat.reload();
+      expect(await seat.page.evaluate(() => window.app.graph.nodes.map((node) => node.type).sort())).toEqual(STARTER);
+      await stage.leave(seat);
+    });
+
+    test("a wrong password is refused with a sentence, and the right one works after it", async () => {
+      const seat = await stage.tab(await stage.person(), stage.newSeat());
+      await seat.page.goto(seat.access.url);
+      await seat.page.getByLabel("Password").fill("not the password");
+      await seat.page.getByRole("button", { name: "Sign in" }).click();
+      await seat.page.getByText("do not fit together").waitFor();
+      seat.forgive(/^401 POST .*\/login/, /^console: .*401/);
+      await seat.page.getByLabel("Password").fill(seat.access.password);
+      await seat.page.getByRole("button", { name: "Sign in" }).click();
+      await seat.ready();
+      await stage.leave(seat);
+    });
+
+    test("a session that has ended neither loops nor loses work: the page says so, and signing in again brings it back", async () => {
+      const seat = await stage.seated();
+      await seat.setWidget("SaveImage", "filename_prefix", "before the end");
+      await seat.page.context().clearCookies();
+      const visits = seat.visits.length;
+      await seat.run();
+      await seat.page.getByText(/session has ended/).first().waitFor();
+      expect(await seat.page.evaluate(async () => (await window.app.api.fetchApi("/settings")).status)).toBe(403);
+      await seat.quiet();
+      expect(seat.visits.length).toBe(visits);
+      seat.forgive(/^403 POST .*\/api\/prompt/, /^403 GET .*\/api\/settings/, /^console: .*403/, /^console: .*PromptExecutionError/);
+      await seat.page.reload();
+      expect(new URL(seat.page.url()).pathname).toMatch(/\/login$/);
+      await seat.page.getByLabel("Password").fill(seat.access.password);
+      await seat.page.getByRole("button", { name: "Sign in" }).click();
+      await seat.ready();
+      expect(seat.visits.length).toBeLessThanOrEqual(visits + 4);
+      await stage.leave(seat);
+    });
+  });
+}
