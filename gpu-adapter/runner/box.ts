@@ -9,8 +9,8 @@ import { type Log, sleep, words } from "./log.ts";
 import { outputClasses as outputClassesOf } from "./seat-tag.ts";
 
 export type BoxOptions = { comfy: Comfy; folders: ComfyFolders; workDir: string; info: RunnerInfo; log: Log };
-/** A ComfyUI that went away while idle is waited for this long (ms); the next job asks anew. */
-const BACK_MS = 10 * 60_000;
+/** How often the log says that ComfyUI is still awaited (ms). */
+const LOOK_MS = 60_000;
 
 /** How a finished job leaves ComfyUI, for whoever supervises it. */
 export type Aftermath = { oom: boolean; crashed: boolean; stuck: boolean };
@@ -29,10 +29,16 @@ export class Box {
   processAlive: () => boolean = () => true;
   /** Set by the supervisor: a job begins. */
   beforeJob: () => void = () => {};
-  /** Set by the supervisor: may restart ComfyUI, and resolves when the next job may start. */
+  /** Set by the supervisor: a job ended; may start ComfyUI anew. */
   afterJob: (aftermath: Aftermath) => Promise<void> = async () => {};
+  /** Set by the supervisor: true when ComfyUI will not serve the next job as it is. */
+  unwell: (aftermath: Aftermath) => boolean = ({ crashed }) => crashed;
+  /** ComfyUI is not there: no work, please. */
+  onVanished: () => void = () => {};
   /** ComfyUI is a new process and answers again: what it has may differ. */
   onReborn: () => Promise<void> = async () => {};
+  /** False from the moment ComfyUI went away until it answers again: no work is asked for meanwhile. */
+  here = true;
   #classes: Set<string> | null = null;
   #workshop: string | null = null;
 
@@ -42,7 +48,7 @@ export class Box {
     this.workDir = workDir;
     this.info = info;
     this.log = log;
-    this.sockets = new SocketSupply(comfy, () => this.#vanished());
+    this.sockets = new SocketSupply(comfy, () => this.vanished());
     this.inputs = new Inputs(comfy, folders.folder("input"), workDir, log);
   }
 
@@ -65,15 +71,20 @@ export class Box {
     this.sockets.close();
   }
 
-  /** The idle socket was cut: ComfyUI went away, and will come back as another process. */
-  #vanished(): void {
-    this.log("comfy_away", {});
+  /** ComfyUI went away, and will come back as another process: forgets what was known, waits for it, and tells `onReborn`. */
+  vanished(): void {
     this.reborn();
+    if (!this.here) return;
+    this.here = false;
+    this.onVanished();
+    this.log("comfy_away", {});
     void this.#back();
   }
 
   async #back(): Promise<void> {
-    if (!(await this.ready(BACK_MS, new AbortController().signal))) return;
+    const forever = new AbortController().signal;
+    while (!(await this.ready(LOOK_MS, forever))) this.log("comfy_awaited", {});
+    this.here = true;
     this.log("comfy_back", {});
     this.sockets.prepare();
     await this.onReborn();

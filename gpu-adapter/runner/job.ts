@@ -62,14 +62,22 @@ export class Job {
     return result;
   }
 
+  /** True when ComfyUI must be put in order before another job: then none is asked for with the result. */
+  get unwell(): boolean {
+    return this.#box.unwell(this.#aftermath);
+  }
+
   /** After the result is on its way: the channel ends, and ComfyUI is put in order for the next job. */
   async leave(): Promise<void> {
+    const box = this.#box;
     this.close();
-    this.#box.jobsDone++;
-    if (this.#aftermath.crashed) this.#box.reborn();
-    await this.#box.afterJob(this.#aftermath);
-    this.#box.sockets.prepare();
-    void this.#box.inputs.tidy();
+    box.jobsDone++;
+    // Memory that one graph exhausted is given back before the next one runs [Q54].
+    if (this.#aftermath.oom) await box.comfy.free(true).catch((error: unknown) => this.#log("free_failed", { error: words(error) }));
+    await box.afterJob(this.#aftermath);
+    if (this.#aftermath.crashed) box.vanished();
+    if (box.here) box.sockets.prepare();
+    void box.inputs.tidy();
   }
 
   close(): void {

@@ -52,8 +52,8 @@ function onSignal(log: Log, stop: () => Promise<void>): Ending {
   return { asked: () => asked, done: done.promise };
 }
 
-/** New models, new nodes, a new ComfyUI: `changed` is called when the catalog differs. */
-function keepCatalog({ box, catalog, log }: Parts, changed: () => Promise<void>): void {
+/** New models, new nodes, a new ComfyUI: `changed` is called when the catalog differs, `woken` when ComfyUI came back. */
+function keepCatalog({ box, catalog, log }: Parts, changed: () => Promise<void>, woken: () => void): void {
   const look = async (): Promise<void> => {
     try {
       if (await catalog.refresh()) await changed();
@@ -61,7 +61,10 @@ function keepCatalog({ box, catalog, log }: Parts, changed: () => Promise<void>)
       log("catalog_unreadable", { error: words(error) });
     }
   };
-  box.onReborn = look;
+  box.onReborn = async () => {
+    await look();
+    woken();
+  };
   setInterval(() => void look(), CATALOG_MS).unref();
 }
 
@@ -79,7 +82,8 @@ async function pull(parts: Parts): Promise<number> {
     await ending.done;
     return 0;
   }
-  keepCatalog(parts, () => runner.announceCatalog());
+  keepCatalog(parts, () => runner.announceCatalog(), () => runner.wake());
+  box.onVanished = () => runner.rest();
   await runner.run();
   if (ending.asked()) await ending.done;
   return 0;
@@ -96,9 +100,10 @@ async function http(parts: Parts): Promise<number> {
     await supervisor?.stop();
   });
   log("listening", { port: await runner.listen(given.host, given.port) });
-  keepCatalog(parts, async () => {});
-  if (await readiness.reach(START_MS, starting.signal)) box.sockets.prepare();
-  else if (!starting.signal.aborted) throw new Error(`ComfyUI at ${given.comfy} did not answer. Is it running, and is --comfy right?`);
+  if (await readiness.reach(START_MS, starting.signal)) {
+    keepCatalog(parts, async () => {}, () => {});
+    box.sockets.prepare();
+  } else if (!starting.signal.aborted) throw new Error(`ComfyUI at ${given.comfy} did not answer. Is it running, and is --comfy right?`);
   const code = await runner.ended;
   await (ending.asked() ? ending.done : supervisor?.stop());
   return code;
@@ -118,7 +123,7 @@ async function main(): Promise<number> {
     log("runner_fault", { error: words(error) });
     process.exit(EX_FAULT);
   });
-  const info = { id: randomUUID(), version: VERSION, mode: given.mode === "check" ? ("pull" as const) : given.mode };
+  const info = { id: randomUUID(), version: VERSION, mode: given.mode === "check" ? ("pull" as const) : given.mode, ...given.about };
   const box = new Box({ comfy: new Comfy(given.comfy), folders: new ComfyFolders(given.folders), workDir: given.workDir, info, log });
   const catalog = new CatalogKeeper(box, log);
   const readiness = new Readiness(box, catalog, { nodes: given.requiredNodes, models: given.requiredModels }, log);

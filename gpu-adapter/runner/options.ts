@@ -3,7 +3,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
-export type Mode = "pull" | "http" | "http-once" | "check";
+/** `runpod` and `modal` are `http` behind those providers' shims: on this machine's own address only, and the platform is told. */
+export type Mode = "pull" | "http" | "http-once" | "runpod" | "modal" | "check";
 export type Options = {
   mode: Mode;
   /** `https://host/runner/v1/{workshop}`; pull only. */
@@ -26,14 +27,16 @@ export type Options = {
   allowedOrigins: string[];
   requiredNodes: string[];
   requiredModels: string[];
+  /** What the provider calls this machine, and which image it runs. */
+  about: { provider_ref?: string; image_digest?: string };
 };
 
 export class OptionError extends Error {}
 
-const MODES: readonly string[] = ["pull", "http", "http-once", "check"] satisfies Mode[];
+const MODES: readonly string[] = ["pull", "http", "http-once", "runpod", "modal", "check"] satisfies Mode[];
 export const USAGE = `usage: node runner.mjs pull      --platform https://HOST/runner/v1/WORKSHOP --pool POOL [--comfy http://127.0.0.1:8188]
        node runner.mjs http      [--port 8189] --allow-origin https://HOST
-       node runner.mjs http-once [--port 8189] --allow-origin https://HOST
+       node runner.mjs http-once [--port 8189] --allow-origin https://HOST        (runpod, modal: the same behind their shims)
        node runner.mjs --check   [--comfy http://127.0.0.1:8188]
 Secrets come from the environment: COMFYUME_TOKEN (pull: the pool's token), COMFYUME_DISPATCH_KEY (http: signature key).
   --comfy-cmd "python main.py --listen 127.0.0.1 --port 8188"   start and supervise ComfyUI       (COMFYUME_COMFY_CMD)
@@ -88,8 +91,9 @@ export function readOptions(args: readonly string[], env: Env): Options {
   if (mode === "pull" && token === "") throw new OptionError("No token. Set COMFYUME_TOKEN to the pool's token, which the operator gets from `npm run workshop -- pool token`.");
   const dispatchKey = env.COMFYUME_DISPATCH_KEY ?? "";
   const allowedOrigins = list("allow-origin", "COMFYUME_ALLOW_ORIGINS").map((origin) => new URL(url("allow-origin", origin)).origin);
-  if (mode.startsWith("http") && dispatchKey === "") throw new OptionError("No signature key. Set COMFYUME_DISPATCH_KEY to the key of this runner's pool; without it anybody could hand over jobs.");
-  if (mode.startsWith("http") && allowedOrigins.length === 0) throw new OptionError("No platform to call back. Name it: --allow-origin https://HOST (repeatable; COMFYUME_ALLOW_ORIGINS: commas).");
+  const listens = mode !== "pull" && mode !== "check";
+  if (listens && dispatchKey === "") throw new OptionError("No signature key. Set COMFYUME_DISPATCH_KEY to the key of this runner's pool; without it anybody could hand over jobs.");
+  if (listens && allowedOrigins.length === 0) throw new OptionError("No platform to call back. Name it: --allow-origin https://HOST (repeatable; COMFYUME_ALLOW_ORIGINS: commas).");
   const optional = (flag: "input-dir" | "output-dir" | "temp-dir", key: "input" | "output" | "temp"): Options["folders"] => (text(flag, "") === "" ? {} : { [key]: text(flag, "") });
   const comfyCmd = text("comfy-cmd", "");
   return {
@@ -102,11 +106,12 @@ export function readOptions(args: readonly string[], env: Env): Options {
     folders: { ...optional("input-dir", "input"), ...optional("output-dir", "output"), ...optional("temp-dir", "temp") },
     comfyCmd: comfyCmd === "" ? null : comfyCmd,
     restartAfter: wholeNumber("restart-after", text("restart-after", "0"), 1_000_000),
-    host: text("host", "0.0.0.0"),
+    host: text("host", mode === "runpod" || mode === "modal" ? "127.0.0.1" : "0.0.0.0"),
     port: wholeNumber("port", text("port", "8189"), 65_535),
     dispatchKey,
     allowedOrigins,
     requiredNodes: list("require-node", "COMFYUME_REQUIRE_NODES"),
     requiredModels: list("require-model", "COMFYUME_REQUIRE_MODELS"),
+    about: { ...(env.COMFYUME_PROVIDER_REF ? { provider_ref: env.COMFYUME_PROVIDER_REF } : {}), ...(env.COMFYUME_IMAGE_DIGEST ? { image_digest: env.COMFYUME_IMAGE_DIGEST } : {}) },
   };
 }

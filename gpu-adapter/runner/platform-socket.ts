@@ -67,6 +67,11 @@ export class PlatformSocket implements Link {
     socket.addEventListener("close", (event) => this.#closed(socket, opened, event.code));
   }
 
+  /** Says hello again: the other side takes the runner as newly come. */
+  greet(): void {
+    if (this.up) this.send(this.#hooks.hello());
+  }
+
   send(frame: RunnerFrame): void {
     this.sendText(stringifyJson(frame));
   }

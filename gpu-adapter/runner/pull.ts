@@ -91,7 +91,17 @@ export class PullRunner {
   }
 
   #ask(): void {
-    if (this.#job === null && !this.#stopping.signal.aborted) this.#socket.send({ type: "next" });
+    if (this.#job === null && this.#box.here && !this.#stopping.signal.aborted) this.#socket.send({ type: "next" });
+  }
+
+  /** ComfyUI went away while we wait for work: a new hello takes back the standing wish for it. */
+  rest(): void {
+    if (this.#job === null) this.#socket.greet();
+  }
+
+  /** ComfyUI is back: work is welcome again. */
+  wake(): void {
+    this.#ask();
   }
 
   #down(failures: number): void {
@@ -127,13 +137,13 @@ export class PullRunner {
 
   /** Over the socket, in one breath with the wish for more; by HTTP when the socket does not confirm it. */
   async #deliver(job: Job, result: RunResult): Promise<void> {
-    const stopping = this.#stopping.signal.aborted;
+    const next = !this.#stopping.signal.aborted && !job.unwell;
     if (this.#socket.up) {
       const confirmed = Promise.withResolvers<string>();
       this.#resultAck = confirmed.resolve;
       const timer = setTimeout(() => confirmed.resolve("late"), RESULT_ACK_MS);
-      this.#socket.send({ type: "result", job_id: job.dispatch.job_id, attempt: job.dispatch.attempt, result, next: !stopping });
-      job.askedForNext = !stopping;
+      this.#socket.send({ type: "result", job_id: job.dispatch.job_id, attempt: job.dispatch.attempt, result, next });
+      job.askedForNext = next;
       const status = await confirmed.promise;
       this.#resultAck = null;
       clearTimeout(timer);
@@ -152,7 +162,7 @@ export class PullRunner {
     this.#polling = true;
     let failures = 0;
     while (!this.#socket.up && !this.#stopping.signal.aborted) {
-      if (this.#job !== null) {
+      if (this.#job !== null || !this.#box.here) {
         await sleep(500, this.#stopping.signal);
         continue;
       }

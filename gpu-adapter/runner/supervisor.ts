@@ -37,6 +37,7 @@ export class Supervisor {
   #tally: Tally = { jobs: 0, ooms: 0 };
   #stopped = false;
   #busy = false;
+  #jobAt = 0;
   #pulse: ReturnType<typeof setInterval> | null = null;
   #silences = 0;
 
@@ -47,8 +48,10 @@ export class Supervisor {
     this.#log = log;
     box.processAlive = () => this.#child !== null;
     box.afterJob = (aftermath) => this.#afterJob(aftermath);
+    box.unwell = (aftermath) => restartReason(this.#after(aftermath), aftermath, this.#rule) !== null;
     box.beforeJob = () => {
       this.#busy = true;
+      this.#jobAt = Date.now();
     };
   }
 
@@ -83,38 +86,32 @@ export class Supervisor {
   async #died(child: ChildProcess, code: number | null, signal: string | null): Promise<void> {
     if (this.#child !== child) return;
     this.#child = null;
-    this.#box.reborn();
     if (this.#stopped) return;
+    this.#box.vanished();
     this.#deaths = Date.now() - this.#bornAt > HEALTHY_MS ? 0 : this.#deaths + 1;
     const wait = backoffMs(RESTART, this.#deaths, Math.random());
     this.#log("comfy_died", { code, signal, again_in_ms: wait });
     await sleep(wait);
     this.#spawn();
-    await this.#announce();
   }
 
-  async #announce(): Promise<void> {
-    if (await this.#box.ready(30 * 60_000, new AbortController().signal)) await this.#box.onReborn();
+  #after(aftermath: Aftermath): Tally {
+    return { jobs: this.#tally.jobs + 1, ooms: aftermath.oom ? this.#tally.ooms + 1 : 0 };
   }
 
   async #afterJob(aftermath: Aftermath): Promise<void> {
     this.#busy = false;
-    this.#tally = { jobs: this.#tally.jobs + 1, ooms: aftermath.oom ? this.#tally.ooms + 1 : 0 };
+    this.#tally = this.#after(aftermath);
     const reason = restartReason(this.#tally, aftermath, this.#rule);
-    if (reason === null) {
-      if (aftermath.oom) await this.#box.comfy.free(true).catch(() => {});
-      return;
-    }
-    // One that crashed on its own is being started already.
-    if (this.#child !== null && (reason !== "crashed" || Date.now() - this.#bornAt > HEALTHY_MS)) await this.#restart(reason);
+    // One that died on its own is being started already, or was.
+    if (reason !== null && this.#child !== null && (reason !== "crashed" || this.#bornAt < this.#jobAt)) await this.#restart(reason);
   }
 
   async #restart(reason: string): Promise<void> {
     this.#log("comfy_restart", { reason });
     await this.#kill();
-    this.#box.reborn();
+    this.#box.vanished();
     this.#spawn();
-    await this.#announce();
   }
 
   async #feel(): Promise<void> {

@@ -1,4 +1,5 @@
 // The runner and its ComfyUI: inputs, cancel, crash, drain, out of memory, folders; the real runner, the real Worker, the sandbox GPU that misbehaves on demand.
+import { spawn } from "node:child_process";
 import { readdirSync, readFileSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import sharp from "sharp";
@@ -178,6 +179,29 @@ describe("when the machine is told to go", () => {
     await runner.logged("socket_up");
     expect(await runner.stop()).toBe(0);
     expect(runner.count("runner_failed")).toBe(0);
+  });
+});
+
+describe("when ComfyUI goes away", () => {
+  test("[G30] an idle runner notices, takes no job meanwhile, and goes on when it is back", async () => {
+    runner = box.start();
+    await runner.logged("socket_up");
+    const client = box.room.client(2);
+    await client.ended(await client.submit(colourGraph(0x010101, "before")));
+    const sandbox = box.room.children.get("sandbox")!;
+    const gone = new Promise<void>((resolve) => sandbox.once("exit", () => resolve()));
+    sandbox.kill("SIGTERM");
+    await gone;
+    await runner.logged("comfy_away");
+    const job = await client.submit(colourGraph(0x020202, "during"));
+    const [, ...args] = sandbox.spawnargs;
+    box.room.children.set("sandbox", spawn(process.execPath, args, { stdio: "ignore" }));
+    await runner.logged("comfy_back");
+    const entry = await client.ended(job);
+    expect(entry.status.status_str, JSON.stringify(entry.status)).toBe("success");
+    const order = runner.lines.filter(({ event, job: of }) => event === "comfy_back" || (event === "job" && of === job)).map(({ event }) => event);
+    expect(order).toEqual(["comfy_back", "job"]);
+    expect(await runner.stop()).toBe(0);
   });
 });
 

@@ -40,6 +40,15 @@ describe("the command line", () => {
   });
 });
 
+describe("behind a provider's shim", () => {
+  test("[G2] runpod and modal listen on this machine only, and need the same key and origin", () => {
+    const env = { COMFYUME_DISPATCH_KEY: "k", COMFYUME_ALLOW_ORIGINS: "https://edge.example", COMFYUME_PROVIDER_REF: "pod-7" };
+    for (const mode of ["runpod", "modal"]) expect(readOptions([mode], env)).toMatchObject({ mode, host: "127.0.0.1", about: { provider_ref: "pod-7" } });
+    expect(readOptions(["http"], env).host).toBe("0.0.0.0");
+    expect(() => readOptions(["modal"], {})).toThrow(/COMFYUME_DISPATCH_KEY/);
+  });
+});
+
 describe("a dispatch at the door", () => {
   const gate = { key: "shared-key", allowedOrigins: ["https://edge.example"] };
   const now = 1_000_000_000;
