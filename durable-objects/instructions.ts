@@ -2,7 +2,7 @@
 // Invariant: what cannot be taken back says so before and after: it wants a name repeated, or it answers why there is no undo [Q63].
 import type { Instruction } from "./instructor-contract.ts";
 import type { Refusal } from "./contract.ts";
-import { readParameters } from "./param-names.ts";
+import { PARAMETERS, readParameters } from "./param-names.ts";
 import type { Command, Job, Known, QueueState, Results } from "./queue/index.ts";
 import { configOf, type Subject } from "./subjects.ts";
 import { duration, jobName, money, plural } from "./words.ts";
@@ -76,7 +76,7 @@ function workshopPlan(act: Of<"switch" | "mode" | "params" | "slots" | "demo" | 
       return plan({ type: "set_mode", mode: act.mode, by }, () => `The order is now ${act.mode}. ${MODE_SAYS[act.mode]} Every waiting prompt keeps its place.`, { of: "mode" }, `makes the order ${workshop.mode} again`);
     case "params": {
       const read = readParameters(act.params);
-      if (!read.ok) return { ok: false, reason: "bad_request", message: `There is no parameter "${read.name}".` };
+      if (!read.ok) return { ok: false, reason: "bad_request", message: `There is no parameter "${read.name}". Nothing was changed. Parameters are ${Object.keys(PARAMETERS).join(", ")}.` };
       const names = Object.keys(act.params);
       return plan({ type: "set_params", params: read.params, by }, () => `Set ${names.map((name) => `${name} to ${act.params[name]}`).join(", ")}; it counts at once.`, { of: "params", names }, `sets ${names.join(", ")} back`);
     }

@@ -4,6 +4,7 @@ import { crossSite } from "./auth/origins.ts";
 import { comfyError } from "./errors.ts";
 import { log, logError } from "./log.ts";
 import { rawPath } from "./names.ts";
+import { instructor } from "./routes/instructor.ts";
 import { ops } from "./routes/ops.ts";
 import { runner } from "./routes/runner.ts";
 import { seat } from "./routes/seat.ts";
@@ -32,6 +33,7 @@ app.use(async (c, next) => {
 app.route("/", site);
 app.route("/ops/v1", ops);
 app.route("/runner/v1", runner);
+app.route("/", instructor);
 app.route("/", workshop);
 app.route("/", seat);
 

@@ -9,6 +9,8 @@ export type Action =
   | "seat.use"
   /** The instructor's page and its data. */
   | "dashboard.read"
+  /** Change the queue, the jobs and the seats of the workshop; speak to the room. */
+  | "dashboard.steer"
   /** Ask for work, report a catalog. */
   | "pool.serve"
   /** Events, uploads, result of one attempt. */
@@ -19,7 +21,7 @@ export type Action =
 const TABLE: Record<Principal, readonly Action[]> = {
   anonymous: ["site.read"],
   participant: ["site.read", "seat.use"],
-  instructor: ["site.read", "seat.use", "dashboard.read"],
+  instructor: ["site.read", "seat.use", "dashboard.read", "dashboard.steer"],
   runner: ["site.read", "pool.serve"],
   attempt: ["site.read", "attempt.serve"],
   operator: ["site.read", "ops.command"],

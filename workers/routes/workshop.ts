@@ -4,7 +4,7 @@ import { dashboardPage } from "../../frontend-shim/dashboard/page.ts";
 import { loginPage, lostPage, workshopPage } from "../../frontend-shim/join/pages.ts";
 import type { EdgeEnv } from "../app.ts";
 import { checkPassword, identify } from "../auth/identity.ts";
-import { may } from "../auth/may.ts";
+import { type Action, may } from "../auth/may.ts";
 import { safeNext } from "../auth/next.ts";
 import { newSession, setCookies, signSession } from "../auth/session.ts";
 import { readText } from "../body.ts";
@@ -77,9 +77,9 @@ workshop.post("/:workshop/logout", async (c) => {
 });
 
 workshop.get("/:workshop/dashboard", (c) => c.redirect(`${c.req.path}/`, 308));
-workshop.get("/:workshop/dashboard/", (c) => asInstructor(c, async (name) => dashboardPage(name)));
+workshop.get("/:workshop/dashboard/", (c) => asInstructor(c, "dashboard.read", async (name) => dashboardPage(name)));
 workshop.get("/:workshop/dashboard/api/state", (c) =>
-  asInstructor(c, async (name) => {
+  asInstructor(c, "dashboard.read", async (name) => {
     const door = openWorkshop(c.env, name);
     const [health, seats] = await Promise.all([door.health(), door.seatIds()]);
     if (!health.ok) return refuse(health, "ops");
@@ -88,7 +88,7 @@ workshop.get("/:workshop/dashboard/api/state", (c) =>
   }),
 );
 workshop.get("/:workshop/dashboard/api/seats/:name/jobs", (c) =>
-  asInstructor(c, async (name) => {
+  asInstructor(c, "dashboard.read", async (name) => {
     const seat = c.req.param("name");
     if (!isSeatName(seat)) return opsError(404, "no_such_seat", "There is no such seat.");
     const answer = await openWorkshop(c.env, name).jobs(seat, { states: null, workflow_id: null, sort_by: "created_at", descending: true, limit: 25, offset: 0 }, null);
@@ -97,11 +97,12 @@ workshop.get("/:workshop/dashboard/api/seats/:name/jobs", (c) =>
   }),
 );
 
-async function asInstructor(c: Context<EdgeEnv>, serve: (workshop: string) => Promise<Response>): Promise<Response> {
+/** Serves who may do this here; `by` is the seat that asks. */
+export async function asInstructor(c: Context<EdgeEnv>, action: Action, serve: (workshop: string, by: string) => Promise<Response>): Promise<Response> {
   const { first } = splitPath(c.req.path);
   if (!isWorkshopName(first)) return new Response(null, { status: 404 });
   const caller = await identify(c.req.raw, c.env, first, INSTRUCTOR, Date.now());
-  return caller.kind === "seat" && may(caller.role, "dashboard.read") ? await serve(first) : refuseCaller(c.req.raw, caller, first, INSTRUCTOR);
+  return caller.kind === "seat" && may(caller.role, action) ? await serve(first, caller.seat) : refuseCaller(c.req.raw, caller, first, INSTRUCTOR);
 }
 
 type Form = { json: boolean; seat?: string; username?: string; password?: string; next?: string };
