@@ -3,11 +3,11 @@ import { Hono } from "hono";
 import { crossSite } from "./auth/origins.ts";
 import { comfyError } from "./errors.ts";
 import { log, logError } from "./log.ts";
-import { rawPath } from "./names.ts";
+import { isSeatName, isWorkshopName, rawPath, splitPath } from "./names.ts";
 import { instructor } from "./routes/instructor.ts";
 import { ops } from "./routes/ops.ts";
 import { runner } from "./routes/runner.ts";
-import { seat } from "./routes/seat.ts";
+import { seat, seatAnswer } from "./routes/seat.ts";
 import { site } from "./routes/site.ts";
 import { workshop } from "./routes/workshop.ts";
 
@@ -17,34 +17,49 @@ export type EdgeEnv = { Bindings: Env };
 const MIN_SESSION_SECRET = 32;
 const MIN_OPERATOR_TOKEN = 24;
 
-export const app = new Hono<EdgeEnv>({ getPath: (request) => rawPath(request.url) });
+const table = new Hono<EdgeEnv>({ getPath: (request) => rawPath(request.url) });
 
-app.use(async (c, next) => {
-  if ((c.env.SESSION_SECRET ?? "").length < MIN_SESSION_SECRET) return misconfigured("SESSION_SECRET", MIN_SESSION_SECRET);
-  if ((c.env.OPERATOR_TOKEN ?? "").length < MIN_OPERATOR_TOKEN) return misconfigured("OPERATOR_TOKEN", MIN_OPERATOR_TOKEN);
-  return await next();
-});
-app.use(async (c, next) => {
-  if (!crossSite(c.req.raw)) return await next();
-  log("cross_site_refused", { method: c.req.method });
+table.route("/", site);
+table.route("/ops/v1", ops);
+table.route("/runner/v1", runner);
+table.route("/", instructor);
+table.route("/", workshop);
+table.route("/", seat);
+
+table.notFound(() => new Response(null, { status: 404 }));
+table.onError((error) => failed(error));
+
+export const app = { fetch: answer };
+
+/** One request, from the checks that all of them pass to its door. `ctx` is missing only where nothing is left to do after the answer. */
+async function answer(request: Request, env: Env, ctx?: ExecutionContext): Promise<Response> {
+  const refused = guard(request, env);
+  if (refused !== null) return refused;
+  // A seat's address is told by its first two words, which name nothing else (names.ts): its requests, nearly all there are, need no look at the table.
+  const { first, second, rest } = splitPath(rawPath(request.url));
+  if (rest === "" || request.method === "HEAD" || ctx === undefined || !isWorkshopName(first) || !isSeatName(second)) return await table.fetch(request, env, ctx);
+  try {
+    return await seatAnswer(request, env, { workshop: first, seat: second, path: rest }, (promise) => ctx.waitUntil(promise));
+  } catch (error) {
+    return failed(error);
+  }
+}
+
+function guard(request: Request, env: Env): Response | null {
+  if ((env.SESSION_SECRET ?? "").length < MIN_SESSION_SECRET) return misconfigured("SESSION_SECRET", MIN_SESSION_SECRET);
+  if ((env.OPERATOR_TOKEN ?? "").length < MIN_OPERATOR_TOKEN) return misconfigured("OPERATOR_TOKEN", MIN_OPERATOR_TOKEN);
+  if (!crossSite(request)) return null;
+  log("cross_site_refused", { method: request.method });
   return comfyError(403, "cross_site", "This request comes from a page of another site. Open the workshop's own address and try again there.");
-});
+}
 
-app.route("/", site);
-app.route("/ops/v1", ops);
-app.route("/runner/v1", runner);
-app.route("/", instructor);
-app.route("/", workshop);
-app.route("/", seat);
-
-app.notFound(() => new Response(null, { status: 404 }));
-app.onError((error) => {
+function failed(error: unknown): Response {
   const flags = error as { retryable?: boolean; overloaded?: boolean };
   logError("unhandled", error, { retryable: flags.retryable ?? false, overloaded: flags.overloaded ?? false });
   // A reset object (deploy, host move) is whole again at once; an overloaded one needs a moment.
   if (flags.retryable === true || flags.overloaded === true) return comfyError(503, "unavailable", "The workshop is restarting. Nothing is lost; try again in a moment.", { "retry-after": flags.overloaded === true ? "5" : "1" });
   return comfyError(500, "internal", "Something went wrong on our side. What was accepted before is safe; try again, and tell the instructor if it stays so.");
-});
+}
 
 function misconfigured(name: string, least: number): Response {
   logError("misconfigured", name);

@@ -4,7 +4,8 @@ import { isSeatName } from "../names.ts";
 import { exists, seatIdentity } from "../workshop.ts";
 import { guessKey, Guesses } from "./guesses.ts";
 import { passwordMatches } from "./passwords.ts";
-import { readCookies, verifySession } from "./session.ts";
+import { proofKey, Proofs } from "./proofs.ts";
+import { readCookies, type Session, verifySession } from "./session.ts";
 
 export type Caller =
   | { kind: "seat"; seat: string; role: Role }
@@ -14,6 +15,9 @@ export type Caller =
   | { kind: "wait"; seconds: number };
 
 export const guesses = new Guesses();
+const sessions = new Proofs<Session>();
+/** Of a password: the seat and the stored hash that it fitted. */
+const passwords = new Proofs<{ seat: string; hash: string }>();
 
 /** The caller of a path that belongs to `seat`. `now` in ms since the epoch. */
 export async function identify(request: Request, env: Env, workshop: string, seat: string, now: number): Promise<Caller> {
@@ -30,7 +34,7 @@ export async function identify(request: Request, env: Env, workshop: string, sea
 }
 
 async function fromCookie(env: Env, workshop: string, seat: string, value: string | undefined, now: number): Promise<Caller | null> {
-  const session = value === undefined ? null : verifySession(env.SESSION_SECRET, value, now);
+  const session = value === undefined ? null : readSession(env.SESSION_SECRET, value, now);
   if (session === null) return null;
   // A cookie under another seat's name, copied by hand: signed, but not for this place.
   if (session.workshop !== workshop || session.seat !== seat) return { kind: "other_seat", seat: session.seat };
@@ -38,13 +42,35 @@ async function fromCookie(env: Env, workshop: string, seat: string, value: strin
   return identity?.version === session.version ? { kind: "seat", seat, role: identity.role } : null;
 }
 
+function readSession(secret: string, value: string, now: number): Session | null {
+  const key = proofKey(secret, "session", value);
+  const known = sessions.recall(key, now);
+  if (known !== undefined && known.expires > now) return known;
+  const session = verifySession(secret, value, now);
+  if (session !== null) sessions.remember(key, session, now);
+  return session;
+}
+
 async function fromBasic(request: Request, env: Env, workshop: string, seat: string, now: number): Promise<Caller | null> {
-  const given = readBasic(request.headers.get("authorization"));
+  const header = request.headers.get("authorization");
+  if (header === null) return null;
+  const key = proofKey(env.SESSION_SECRET, `basic ${workshop}`, header);
+  const proven = await provenPassword(request, env, workshop, seat, passwords.recall(key, now), now);
+  if (proven !== null) return proven;
+  const given = readBasic(header);
   if (given === null) return null;
   const checked = await checkPassword(request, env, workshop, given.user, given.password, now);
+  if (checked.kind === "right") passwords.remember(key, { seat: given.user, hash: checked.identity.hash }, now);
   if (checked.kind === "wait") return checked;
   if (checked.kind === "wrong") return { kind: "nobody", refused: true };
   return given.user === seat ? { kind: "seat", seat, role: checked.identity.role } : { kind: "other_seat", seat: given.user };
+}
+
+/** The caller of a password that fitted before, when it is this seat's and the seat still has it; null: look again. */
+async function provenPassword(request: Request, env: Env, workshop: string, seat: string, proven: { seat: string; hash: string } | undefined, now: number): Promise<Caller | null> {
+  if (proven?.seat !== seat || guesses.wait(guessKey(workshop, seat, request), now) > 0) return null;
+  const identity = await seatIdentity(env, workshop, seat, now);
+  return identity?.hash === proven.hash ? { kind: "seat", seat, role: identity.role } : null;
 }
 
 export type PasswordCheck = { kind: "right"; identity: SeatIdentity } | { kind: "wrong" } | { kind: "wait"; seconds: number };

@@ -16,10 +16,15 @@ seat.all("/:workshop/:seat/*", async (c) => {
   const { first: workshop, second: name, rest } = splitPath(c.req.path);
   if (!isWorkshopName(workshop) || !isSeatName(name)) return new Response(null, { status: 404 });
   if (rest === "") return c.redirect(`/${workshop}/${name}/${new URL(c.req.url).search}`, 308);
-  const caller = await identify(c.req.raw, c.env, workshop, name, Date.now());
-  if (caller.kind !== "seat" || !may(caller.role, "seat.use")) return refuseCaller(c.req.raw, caller, workshop, name);
-  return await serve(c.req.raw, c.env, { workshop, seat: name, role: caller.role, path: rest }, (promise) => c.executionCtx.waitUntil(promise));
+  return await seatAnswer(c.req.raw, c.env, { workshop, seat: name, path: rest }, (promise) => c.executionCtx.waitUntil(promise));
 });
+
+/** What a seat answers; `path` is the raw path inside it, with its leading slash. */
+export async function seatAnswer(request: Request, env: Env, at: { workshop: string; seat: string; path: string }, waitUntil: (promise: Promise<unknown>) => void): Promise<Response> {
+  const caller = await identify(request, env, at.workshop, at.seat, Date.now());
+  if (caller.kind !== "seat" || !may(caller.role, "seat.use")) return refuseCaller(request, caller, at.workshop, at.seat);
+  return await serve(request, env, { ...at, role: caller.role }, waitUntil);
+}
 
 async function serve(request: Request, env: Env, at: { workshop: string; seat: string; role: Role; path: string }, waitUntil: (promise: Promise<unknown>) => void): Promise<Response> {
   const door = openWorkshop(env, at.workshop);
