@@ -1,6 +1,6 @@
 // Who is served next [Q40]–[Q49]. Reads the state, changes nothing: `dispatch.ts` acts on the answer.
 
-import type { SeatView } from "./derived.ts";
+import { stakeOf, type SeatView } from "./derived.ts";
 import { bestSlot, headOf, isHeld, isRunnable, isWarm, keyOf, lookAround, type Floor } from "./floor.ts";
 import { listOf } from "./lists.ts";
 import type { Settings } from "./params.ts";
@@ -38,15 +38,6 @@ export function choose(state: QueueState, settings: Settings, now: number): Choi
   return slot === null ? null : { job: pick.head.job, slot, cause: pick.cause, passed: pick.passed };
 }
 
-function headsIn(floor: Floor, lane: "normal" | "background"): Head[] {
-  const heads: Head[] = [];
-  for (const view of floor.state.derived.views) {
-    const job = headOf(floor, view, lane);
-    if (job !== null) heads.push({ view, job });
-  }
-  return heads;
-}
-
 /** [Q42] The demo lane first, within its share of the slots. */
 function pickDemo(floor: Floor): Pick | null {
   const { state, width } = floor;
@@ -58,7 +49,7 @@ function pickDemo(floor: Floor): Pick | null {
   for (const job of derived.demo) {
     const view = derived.seats.get(job.seat);
     if (view === undefined || view.seat.paused || !isRunnable(floor, view, job)) continue;
-    const alternate = width === 1 && workshop.lastWasDemo && headsIn(floor, "normal").length > 0;
+    const alternate = width === 1 && workshop.lastWasDemo && derived.views.some((one) => headOf(floor, one, "normal") !== null);
     return alternate ? null : { head: { view, job }, cause: "demo", passed: [] };
   }
   return null;
@@ -66,78 +57,104 @@ function pickDemo(floor: Floor): Pick | null {
 
 /** Normal work [Q43]–[Q47]; background when there is none and more slots idle than are kept for short work [Q48]. */
 function pickOrdinary(floor: Floor): Pick | null {
-  const all = headsIn(floor, "normal");
-  const heads = smallestClass(floor, floor.holding ? all.filter(({ job }) => !isHeld(floor, job)) : all);
-  if (heads.length > 0) return pickAged(floor, heads) ?? pickByKey(floor, underCap(floor, heads), "main");
+  const normal = survey(floor, "main", capOf(floor));
+  if (normal.oldest !== null) return { head: normal.oldest, cause: "aged", passed: [] };
+  if (normal.heads.length > 0) return pickByKey(floor, normal, "main");
   if (floor.idle.length <= floor.kept) return null;
-  const spare = smallestClass(floor, headsIn(floor, "background"));
-  if (spare.length === 0) return null;
+  const spare = survey(floor, "background", Infinity);
+  if (spare.heads.length === 0) return null;
   const pick = pickByKey(floor, spare, "background");
   return { ...pick, cause: pick.cause === "turn" ? "background" : pick.cause };
 }
 
-/** [Q50] With classes on, only the smallest class among the heads. */
-function smallestClass(floor: Floor, heads: Head[]): Head[] {
-  if (!floor.settings.classes || heads.length === 0) return heads;
-  const least = Math.min(...heads.map(({ job }) => job.class));
-  return heads.filter(({ job }) => job.class === least);
+/** [Q45] The soft cap, from the seats contending on the main ledger. */
+function capOf({ settings, state, width }: Floor): number {
+  return settings.cap ? Math.max(1, Math.ceil(width / Math.max(1, state.derived.contending.main))) : Infinity;
 }
 
-/** [Q44] A head that waited too long, of a seat with nothing live, unless some seat was served less. */
-function pickAged(floor: Floor, heads: Head[]): Pick | null {
-  const { settings, state, now } = floor;
-  if (!settings.aged || settings.key === "seq") return null;
-  const unit = settings.key;
-  const before = now - state.params.aged;
-  if (heads.every(({ job }) => job.acceptedAt >= before)) return null;
-  let oldest: Head | null = null;
-  let least = Infinity;
-  for (const { view } of heads) if (view.seat.main[unit] < least) least = view.seat.main[unit];
-  for (const head of heads) {
-    const { view, job } = head;
-    if (job.acceptedAt >= before || view.main.live > 0 || view.seat.main[unit] > least) continue;
-    if (oldest === null || job.seq < oldest.job.seq) oldest = head;
+/** All heads of H, and the best of them by each rule, found in one pass: a choice looks at every seat, so it does so once. */
+interface Survey {
+  heads: Head[];
+  cap: number;
+  /** Smallest class seen, where classes are on. */
+  class: number;
+  /** Smallest ledger value, and the oldest aged head that has it [Q44]. */
+  least: number;
+  oldest: Head | null;
+  /** Smallest key below the cap, and of all [Q45][Q46]. */
+  below: Best | null;
+  any: Best | null;
+}
+
+interface Best {
+  head: Head;
+  key: number;
+}
+
+function survey(floor: Floor, ledger: LedgerName, cap: number): Survey {
+  const lane = ledger === "main" ? "normal" : "background";
+  let seen = nothingSeen(cap, Infinity);
+  for (const view of floor.state.derived.views) {
+    const job = headOf(floor, view, lane);
+    if (job === null || (ledger === "main" && isHeld(floor, job))) continue;
+    if (floor.settings.classes && job.class > seen.class) continue;
+    if (floor.settings.classes && job.class < seen.class) seen = nothingSeen(cap, job.class);
+    view.head.job = job; // one record per seat, used again for every choice
+    see(floor, seen, view.head as Head, ledger);
   }
-  return oldest === null ? null : { head: oldest, cause: "aged", passed: [] };
+  return seen;
 }
 
-/** [Q45] Seats below the soft cap; everybody when all are at it, for a GPU never idles for a cap. */
-function underCap(floor: Floor, heads: Head[]): Head[] {
-  if (!floor.settings.cap) return heads;
-  const { contending } = floor.state.derived;
-  const cap = Math.max(1, Math.ceil(floor.width / Math.max(1, contending.main)));
-  const below = heads.filter(({ view }) => view.main.live < cap);
-  return below.length > 0 ? below : heads;
+function nothingSeen(cap: number, level: number): Survey {
+  return { heads: [], cap, class: level, least: Infinity, oldest: null, below: null, any: null };
 }
 
-/** [Q46] The smallest key wins, ties by `seq`; then [Q47] may prefer a warm model. */
-function pickByKey(floor: Floor, heads: Head[], ledger: LedgerName): Pick {
-  let winner = heads[0] as Head;
-  let least = keyOf(floor, winner.view, winner.job, ledger);
-  for (let i = 1; i < heads.length; i++) {
-    const head = heads[i] as Head;
-    const key = keyOf(floor, head.view, head.job, ledger);
-    if (key > least || (key === least && head.job.seq > winner.job.seq)) continue;
-    winner = head;
-    least = key;
+function see(floor: Floor, seen: Survey, head: Head, ledger: LedgerName): void {
+  const { view, job } = head;
+  seen.heads.push(head);
+  if (floor.settings.aged && ledger === "main") seeAge(floor, seen, head);
+  const key = keyOf(floor, view, job, ledger);
+  if (isBetter(seen.any, job, key)) seen.any = { head, key };
+  if (stakeOf(view, ledger).live < seen.cap && isBetter(seen.below, job, key)) seen.below = { head, key };
+}
+
+/** [Q46] Smaller key, then smaller `seq`. */
+function isBetter(best: Best | null, job: Job, key: number): boolean {
+  return best === null || key < best.key || (key === best.key && job.seq < best.head.job.seq);
+}
+
+/** [Q44] A head that waited too long, of a seat with nothing live, unless some seat was served less: then not. */
+function seeAge({ settings, state, now }: Floor, seen: Survey, head: Head): void {
+  const { view, job } = head;
+  const value = settings.key === "n" ? view.seat.main.n : view.seat.main.v;
+  if (value < seen.least) {
+    seen.least = value;
+    seen.oldest = null;
   }
-  return pickWarm(floor, heads, winner, least, ledger) ?? { head: winner, cause: "turn", passed: [] };
+  if (value > seen.least || view.main.live > 0 || now - job.acceptedAt <= state.params.aged) return;
+  if (seen.oldest === null || job.seq < seen.oldest.job.seq) seen.oldest = head;
+}
+
+/** [Q46] The smallest key below the cap, or of all when all are at it; then [Q47] may prefer a warm model. */
+function pickByKey(floor: Floor, seen: Survey, ledger: LedgerName): Pick {
+  const best = seen.below ?? seen.any;
+  if (best === null) throw new Error("no head to pick from");
+  return pickWarm(floor, seen, best, ledger) ?? { head: best.head, cause: "turn", passed: [] };
 }
 
 /** [Q47] Within δ of the winner's key, work whose models are already loaded on an idle slot goes first, a bounded number of times. */
-function pickWarm(floor: Floor, heads: Head[], winner: Head, least: number, ledger: LedgerName): Pick | null {
+function pickWarm(floor: Floor, seen: Survey, { head: winner, key: least }: Best, ledger: LedgerName): Pick | null {
   const { settings, state } = floor;
   if (settings.slack <= 0 || winner.job.passed >= state.params.passings) return null;
   if (floor.idle.every((slot) => slot.warm === null) || isWarm(floor, winner.view, winner.job)) return null;
-  let best: { head: Head; key: number; before: Job[] } | null = null;
-  for (const { view } of heads) {
+  let best: (Best & { before: Job[] }) | null = null;
+  for (const { view } of seen.heads) {
+    if (seen.below !== null && stakeOf(view, ledger).live >= seen.cap) continue;
     const found = warmCandidate(floor, view, ledger, winner.job.class);
     if (found === null) continue;
     const key = keyOf(floor, view, found.job, ledger);
     if (key > least + settings.slack) continue;
-    if (best === null || key < best.key || (key === best.key && found.job.seq < best.head.job.seq)) {
-      best = { head: { view, job: found.job }, key, before: found.before };
-    }
+    if (isBetter(best, found.job, key)) best = { head: { view, job: found.job }, key, before: found.before };
   }
   if (best === null) return null;
   return { head: best.head, cause: "warm", passed: [...new Set([winner.job, ...best.before])] };

@@ -45,6 +45,8 @@ export interface SeatView {
   reservedLive: number;
   /** By place in the chain: the pool serves this seat's group [Q78]. */
   served: boolean[];
+  /** Room for the choice of the moment; means nothing between two choices. */
+  head: { view: SeatView; job: Job | null };
 }
 
 export interface Derived {

@@ -21,6 +21,8 @@ export interface Floor {
   kept: number;
   /** Jobs with e > long are held at this moment [Q43]. */
   holding: boolean;
+  /** The workshop has no budget. */
+  unbudgeted: boolean;
 }
 
 /** Null when there is nothing to choose for: dispatching off, or no idle slot. */
@@ -36,7 +38,7 @@ export function lookAround(state: QueueState, settings: Settings, now: number): 
   }
   const width = derived.open.length;
   const kept = width >= 4 ? Math.min(settings.reserved, width - 1) : 0;
-  return { state, settings, now, width, idle, places, kept, holding: kept > 0 && isHolding(state, width - kept, now) };
+  return { state, settings, now, width, idle, places, kept, holding: kept > 0 && isHolding(state, width - kept, now), unbudgeted: workshop.budget === null };
 }
 
 /** [Q43] At least W − r live jobs on open slots are long, and short work came within `hold`. */
@@ -68,10 +70,19 @@ function mayRunAt(floor: Floor, view: SeatView, job: Job, place: number): boolea
   return pool !== undefined && poolMayRun(derived, view, job.profile, place) && affordsDispatch(floor.state, view, job, pool.rate);
 }
 
+/** The common case, asked of every seat at every choice: no budget, and the first idle pool will do. False = look properly. */
+function isPlainlyRunnable(floor: Floor, view: SeatView, job: Job): boolean {
+  const place = floor.places[0] ?? -1;
+  if (!floor.unbudgeted || view.seat.budget !== null || job.notBefore > floor.now || view.served[place] !== true) return false;
+  return floor.state.derived.profiles[job.profile]?.capable[place] === true;
+}
+
 /** [Q41] First runnable job of a seat's list. */
 export function headOf(floor: Floor, view: SeatView, lane: "normal" | "background"): Job | null {
   const { order } = listOf(view, lane);
-  if (order.length === 0 || view.seat.paused) return null;
+  const [first] = order;
+  if (first === undefined || view.seat.paused) return null;
+  if (isPlainlyRunnable(floor, view, first)) return first;
   for (const job of order) if (isRunnable(floor, view, job)) return job;
   return null;
 }

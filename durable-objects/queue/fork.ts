@@ -1,6 +1,7 @@
 // A copy of the state to run forward [Q73]. Shares what a forecast only reads: pools, estimates, runners, the chain.
 
 import type { Derived, List, SeatView, Stake } from "./derived.ts";
+import { withHead } from "./state.ts";
 import type { Job, QueueState } from "./types.ts";
 
 /** O(live jobs). Nothing done to the copy is seen by the original. */
@@ -52,12 +53,12 @@ function forkView(view: SeatView, copyOf: (job: Job) => Job): SeatView {
   const list = ({ order, bySeq }: List): List => ({ order: order.map(copyOf), bySeq: bySeq.map(copyOf) });
   const stake = (of: Stake): Stake => ({ ...of, profiles: new Map(of.profiles) });
   const { seat } = view;
-  return {
+  return withHead({
     ...view,
     seat: { ...seat, main: { ...seat.main }, background: { ...seat.background } },
     normal: list(view.normal),
     background: list(view.background),
     main: stake(view.main),
     idle: stake(view.idle),
-  };
+  });
 }

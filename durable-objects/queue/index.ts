@@ -7,7 +7,7 @@
 //   sql.transactionSync(() => { write(decision.changes); log(command, now); record events that end jobs and attempts })
 //   then frames from decision.events, then decision.effects; outcomes of effects come back as commands
 //   alarm := nextWake(state, now)                     // the alarm's handler is decide(state, { type: "tick" }, now)
-//   effectsDue(state, now)                            // after a restart: what was committed but may never have been sent
+//   effectsDue(state)                                 // after a restart: what was committed but may never have been sent
 //   forecast(state, now)                              // at most once a second; places and ETA bands
 // If writing fails, throw the state away and restore again: nothing outside has happened yet.
 

@@ -23,7 +23,7 @@ function noStake(): Stake {
 }
 
 export function newView(state: QueueState, seat: Seat): SeatView {
-  return {
+  const view: Omit<SeatView, "head"> = {
     seat,
     normal: { order: [], bySeq: [] },
     background: { order: [], bySeq: [] },
@@ -34,6 +34,14 @@ export function newView(state: QueueState, seat: Seat): SeatView {
     reservedLive: 0,
     served: servedPlaces(state.derived, seat),
   };
+  return withHead(view);
+}
+
+/** A seat's view with its own room for a head. */
+export function withHead(parts: Omit<SeatView, "head">): SeatView {
+  const view = parts as SeatView;
+  view.head = { view, job: null };
+  return view;
 }
 
 /** The seat's view, made with default weight and empty ledgers when the seat was never seen. */
