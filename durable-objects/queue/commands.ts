@@ -76,7 +76,7 @@ export type Command =
   /** Back from the demo lane to where it came from (undo of a bump). */
   | { type: "unbump"; job: JobId; by: string }
   | { type: "evict"; job: JobId; by: string }
-  /** What the provider said to a dispatch. */
+  /** What the provider said to a dispatch. Refused as `superseded` when the attempt closed meanwhile: the shell then takes the job back at the provider by the ref it has just got. */
   | { type: "handed_over"; job: JobId; attempt: number; answer: "submitted"; ref?: string }
   | { type: "handed_over"; job: JobId; attempt: number; answer: "unknown" }
   | { type: "handed_over"; job: JobId; attempt: number; answer: "refused"; code: string; message?: string; /** ms */ retryAfter?: number }

@@ -5,7 +5,7 @@ import { endDemo, endBump } from "./lane.ts";
 import { endStopped, failAttempt, tellEvicted } from "./ending.ts";
 import { strike } from "./runners.ts";
 import type { Attempt, Job } from "./types.ts";
-import { assertNever, emit, type Work } from "./work.ts";
+import { act, assertNever, emit, type Work } from "./work.ts";
 
 interface Due {
   at: number;
@@ -66,7 +66,7 @@ function expire(work: Work, attempt: Attempt, job: Job, clock: Clock, at: number
 
 function unclaimed(work: Work, attempt: Attempt): void {
   const code = attempt.state === "unknown" ? "provider_unknown" : "claim_timeout";
-  work.effects.push({ type: "provider_cancel", job: attempt.job, attempt: attempt.number, pool: attempt.pool, ref: attempt.ref });
+  act(work, { type: "provider_cancel", job: attempt.job, attempt: attempt.number, pool: attempt.pool, ref: attempt.ref });
   failAttempt(work, attempt, "expired", { code, message: "no GPU came for the run in time" });
 }
 
