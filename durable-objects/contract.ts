@@ -66,6 +66,7 @@ export type JobState = "waiting" | "dispatched" | "running" | "stopping" | "succ
 export type JobRow = {
   job: string; number: number; state: JobState; created: number; started: number | null; ended: number | null;
   outputs_json: string; error_json: string | null; workflow_id: string | null; /** ran at least once, so ComfyUI would have a history entry */ in_history: boolean;
+  /** Of a live job: JSON text of its place and times. */ queue_json?: string;
 };
 export type JobsQuery = { states: JobState[] | null; workflow_id: string | null; sort_by: "created_at" | "execution_duration"; descending: boolean; limit: number | null; offset: number };
 export type JobDetail = JobRow & { /** JSON text of the history `status` object, null while live */ status_json: string | null; prompt_json: string; extra_data_json: string; /** set when the texts are in R2 */ prompt_key: string | null; outputs_to_execute: string[] };
@@ -78,6 +79,13 @@ export type StoredFile = { file_id: string; type: StorageType; subfolder: string
 export type NewInput = { seat: string; type: StorageType; subfolder: string; filename: string; overwrite: boolean; key: string; size: number; sha256: string; content_type: string };
 /** `kept` false: the same bytes stand there already (or won), the object under `key` of the request may be deleted. `replaced` is the key an overwrite freed. */
 export type InputStored = { file: StoredFile; kept: boolean; replaced: string | null };
+
+/** A file that is going to arrive in parts. `sha256` null: it was not said, so the upload cannot be found again by its content. */
+export type UploadAsked = { type: StorageType; subfolder: string; filename: string; overwrite: boolean; size: number; sha256: string | null };
+/** `upload` and `key` made by the edge, `r2_upload` by the store. Bytes of a part: all are of that size but the last. */
+export type NewUpload = UploadAsked & { seat: string; upload: string; part_bytes: number; key: string; r2_upload: string };
+/** `present`: parts the store has, in order. `done`: the file it became. */
+export type OpenUpload = Omit<NewUpload, "seat"> & { present: { part: number; etag: string }[]; done: StoredFile | null };
 
 // ---- runners ----------------------------------------------------------------------------------------------------------------------------
 export type AttemptRef = { job: string; attempt: number };
@@ -134,6 +142,18 @@ export interface WorkshopRpc {
   settings(seat: string): Promise<Record<string, unknown>>;
   putSettings(seat: string, values: Record<string, unknown>): Promise<void>;
   putInput(input: NewInput): Promise<Answer<InputStored>>;
+  /** An unfinished upload of the very same file (name and checksum), to be gone on with. */
+  sameUpload(seat: string, asked: UploadAsked): Promise<OpenUpload | null>;
+  /** May answer another upload than the one asked for: of the same file, opened meanwhile. */
+  openUpload(asked: NewUpload): Promise<Answer<{ upload: OpenUpload }>>;
+  findUpload(seat: string, upload: string): Promise<OpenUpload | null>;
+  /** After the store has the part; false when the upload is over. */
+  addPart(seat: string, upload: string, part: { part: number; etag: string }): Promise<boolean>;
+  /** The store does not know the parts any more. */
+  forgetParts(seat: string, upload: string): Promise<void>;
+  /** Gives the whole its name, once; `sha256` of the stored bytes. A repeat answers the same. */
+  finishUpload(seat: string, upload: string, stored: { sha256: string; content_type: string }): Promise<Answer<InputStored>>;
+  dropUpload(seat: string, upload: string): Promise<boolean>;
   /** null: no such file of this seat. */
   resolveFile(seat: string, name: FileName): Promise<StoredFile | null>;
   /** Of one type; `subfolder` null lists all. Newest first. */

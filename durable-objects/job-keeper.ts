@@ -2,6 +2,7 @@
 // Invariant: a job's end is one write and one set of frames, both made from the committed record.
 import type { RunResult } from "../gpu-adapter/contract.ts";
 import { closingFrame, endingOf } from "./endings.ts";
+import { leaveJob } from "./job-leavings.ts";
 import { endJob, jobFacts, liveCounts, setHeard } from "./job-store.ts";
 import type { Decision, QueueEvent } from "./queue/index.ts";
 import type { RunRelay } from "./run-relay.ts";
@@ -17,11 +18,13 @@ export class JobKeeper {
   readonly #sql: Sql;
   readonly #relay: RunRelay;
   readonly #sockets: Sockets;
+  readonly #workshop: () => string;
   readonly #frames: { job: string; seat: string; client: string | null; frames: string[]; ran: boolean }[] = [];
   readonly #touched = new Set<string>();
   #live: Map<string, number>;
 
-  constructor(sql: Sql, relay: RunRelay, sockets: Sockets) {
+  constructor(sql: Sql, relay: RunRelay, sockets: Sockets, workshop: () => string) {
+    this.#workshop = workshop;
     this.#sql = sql;
     this.#relay = relay;
     this.#sockets = sockets;
@@ -74,6 +77,7 @@ export class JobKeeper {
       resultHash: delivered?.digest ?? event.record.digest,
       lease: event.record.lease,
     });
+    leaveJob(this.#sql, this.#workshop(), event.job, { promptKey: facts?.prompt_key ?? null, inHistory: ending.inHistory }, now);
     this.#relay.forget(event.job);
     this.#frames.push({ job: event.job, seat: event.seat, client: facts?.client_id ?? null, frames: ending.frames, ran: ending.frames.length > 0 });
   }

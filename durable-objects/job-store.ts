@@ -116,10 +116,13 @@ export function historyEntryBody(sql: Sql, seat: string, job: string): string {
   return row ? `{${historyItem(row)}}` : "{}";
 }
 
-/** Takes entries out of a seat's history; the record of the job stays [Q7]. Answers how many went. */
-export function forgetHistory(sql: Sql, seat: string, jobs: string[] | "all"): number {
-  if (jobs === "all") return sql.all("UPDATE jobs SET in_history = 0 WHERE seat = ? AND in_history = 1 RETURNING job", seat).length;
-  return jobs.reduce((count, job) => count + sql.all("UPDATE jobs SET in_history = 0 WHERE seat = ? AND job = ? AND in_history = 1 RETURNING job", seat, job).length, 0);
+/** Takes entries out of a seat's history; the record of the job stays [Q7]. Answers which went. */
+export function forgetHistory(sql: Sql, seat: string, jobs: string[] | "all"): string[] {
+  const gone =
+    jobs === "all"
+      ? sql.all("UPDATE jobs SET in_history = 0 WHERE seat = ? AND in_history = 1 RETURNING job", seat)
+      : jobs.flatMap((job) => sql.all("UPDATE jobs SET in_history = 0 WHERE seat = ? AND job = ? AND in_history = 1 RETURNING job", seat, job));
+  return gone.map((row) => text(row, "job"));
 }
 
 const LIGHT = "job, number, state, created, started, ended, outputs, error, workflow_id, in_history";

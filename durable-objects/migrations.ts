@@ -84,6 +84,26 @@ const MIGRATIONS: { id: string; statements: string[] }[] = [
       "CREATE TABLE log_bases (revision INTEGER NOT NULL, kind TEXT NOT NULL, id TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (revision, kind, id)) STRICT, WITHOUT ROWID",
     ],
   },
+  {
+    id: "0004-uploads-and-sweeps",
+    statements: [
+      // Files that arrive in parts. `answer` is set once the file has its name; the row then stays a while for a client whose answer was lost.
+      `CREATE TABLE uploads (
+        upload TEXT PRIMARY KEY, seat TEXT NOT NULL, type TEXT NOT NULL, subfolder TEXT NOT NULL, filename TEXT NOT NULL, overwrite INTEGER NOT NULL,
+        size INTEGER NOT NULL, sha256 TEXT, part_bytes INTEGER NOT NULL, key TEXT NOT NULL, r2_upload TEXT NOT NULL, touched INTEGER NOT NULL, answer TEXT
+      ) STRICT, WITHOUT ROWID`,
+      "CREATE INDEX uploads_by_seat ON uploads (seat, touched)",
+      "CREATE TABLE upload_parts (upload TEXT NOT NULL, part INTEGER NOT NULL, etag TEXT NOT NULL, PRIMARY KEY (upload, part)) STRICT, WITHOUT ROWID",
+      // What may be deleted from the bucket, and when it is looked at again. Written in the transaction that took the last name away.
+      "CREATE TABLE garbage (key TEXT PRIMARY KEY, what TEXT NOT NULL CHECK (what IN ('object','job','upload')), ref TEXT, due INTEGER NOT NULL, tries INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID",
+      "CREATE INDEX garbage_by_due ON garbage (due)",
+      // Whether a name still points to an object is asked before every deletion.
+      "CREATE INDEX files_by_key ON files (key)",
+      // All that lists and counts of jobs are made of, so that they never read the wide rows of other jobs.
+      "DROP INDEX jobs_history",
+      "CREATE INDEX jobs_history ON jobs (seat, seq, state, workflow_id, started, ended) WHERE in_history = 1",
+    ],
+  },
 ];
 
 /** Brings the database to the newest step; runs in the object's constructor. Throws when the database is of a newer or another program. */

@@ -2,13 +2,17 @@
 import type { FileName, StorageType } from "../gpu-adapter/contract.ts";
 import type * as door from "./contract.ts";
 import { findFile, listFiles, storeInput } from "./file-store.ts";
+import { discard } from "./garbage.ts";
+import { forgetJobs } from "./job-leavings.ts";
 import { forgetHistory, historyBody, historyEntryBody, insertJob, jobDetail, jobPage, knownJob, queueBody } from "./job-store.ts";
 import { type BatchAnswer, type Changes, type Results, retryAfterSeconds } from "./queue/index.ts";
+import { placed } from "./place-view.ts";
 import { refused } from "./refusals.ts";
 import { knownEnd } from "./runner-desk.ts";
 import { markOnce, raiseSeatRevision, readSeatLog, readSettings, seatIdentity, seatRevision, writeSettings } from "./seat-store.ts";
 import type { Shell } from "./shell.ts";
 import { submitCommand } from "./submit-command.ts";
+import { addPart, dropUpload, findUpload, finishUpload, forgetParts, openUpload, sameUpload } from "./upload-store.ts";
 
 type SubmitCommand = ReturnType<typeof submitCommand>;
 type Prepared = { submit: door.Submit; known: ReturnType<typeof knownJob>; command: SubmitCommand };
@@ -121,18 +125,27 @@ export class SeatDoor {
   }
 
   deleteHistory(seat: string, jobs: string[] | "all"): void {
-    this.#shell.sql.transaction(() => {
-      if (forgetHistory(this.#shell.sql, seat, jobs) > 0) raiseSeatRevision(this.#shell.sql, seat);
+    const { sql, engine } = this.#shell;
+    sql.transaction(() => {
+      const gone = forgetHistory(sql, seat, jobs);
+      if (gone.length === 0) return;
+      forgetJobs(sql, gone, engine.now());
+      raiseSeatRevision(sql, seat);
     });
+    this.#shell.rearm();
   }
 
   jobs(seat: string, query: door.JobsQuery, ifNoneMatch: string | null): { etag: string; rows: door.JobRow[] | null; total: number } {
-    const etag = this.#etag(seat, "jobs", JSON.stringify(query));
-    return ifNoneMatch === etag ? { etag, rows: null, total: 0 } : { etag, ...jobPage(this.#shell.sql, seat, query) };
+    const places = this.#shell.room.places.of(seat);
+    const etag = this.#etag(seat, "jobs", `${JSON.stringify(query)}-${places.tag}`);
+    if (ifNoneMatch === etag) return { etag, rows: null, total: 0 };
+    const { rows, total } = jobPage(this.#shell.sql, seat, query);
+    return { etag, rows: rows.map((row) => placed(row, places.rows)), total };
   }
 
   jobDetail(seat: string, job: string): door.JobDetail | null {
-    return jobDetail(this.#shell.sql, seat, job);
+    const detail = jobDetail(this.#shell.sql, seat, job);
+    return detail === null ? null : placed(detail, this.#shell.room.places.of(seat).rows);
   }
 
   cancel(seat: string, jobs: string[]): door.CancelAnswer[] {
@@ -171,7 +184,49 @@ export class SeatDoor {
   }
 
   putInput(input: door.NewInput): door.Answer<door.InputStored> {
-    return { ok: true, ...this.#shell.sql.transaction(() => storeInput(this.#shell.sql, input, `f_${crypto.randomUUID()}`, this.#shell.engine.now())) };
+    const { sql, engine } = this.#shell;
+    const stored = sql.transaction(() => {
+      const answer = storeInput(sql, input, `f_${crypto.randomUUID()}`, engine.now());
+      if (answer.replaced !== null) discard(sql, [answer.replaced], engine.now());
+      return answer;
+    });
+    if (stored.replaced !== null) this.#shell.rearm();
+    return { ok: true, ...stored };
+  }
+
+  // ---- files in parts ---------------------------------------------------------------------------------------------------------------
+  sameUpload(seat: string, asked: door.UploadAsked): door.OpenUpload | null {
+    return sameUpload(this.#shell.sql, seat, asked);
+  }
+
+  openUpload(asked: door.NewUpload): door.Answer<{ upload: door.OpenUpload }> {
+    const answer = this.#shell.sql.transaction(() => openUpload(this.#shell.sql, asked, this.#shell.engine.now()));
+    this.#shell.rearm();
+    return answer;
+  }
+
+  findUpload(seat: string, upload: string): door.OpenUpload | null {
+    return findUpload(this.#shell.sql, seat, upload);
+  }
+
+  addPart(seat: string, upload: string, part: { part: number; etag: string }): boolean {
+    return this.#shell.sql.transaction(() => addPart(this.#shell.sql, seat, upload, part, this.#shell.engine.now()));
+  }
+
+  forgetParts(seat: string, upload: string): void {
+    forgetParts(this.#shell.sql, seat, upload);
+  }
+
+  finishUpload(seat: string, upload: string, stored: { sha256: string; content_type: string }): door.Answer<door.InputStored> {
+    const answer = this.#shell.sql.transaction(() => finishUpload(this.#shell.sql, seat, upload, { ...stored, file_id: `f_${crypto.randomUUID()}` }, this.#shell.engine.now()));
+    this.#shell.rearm();
+    return answer;
+  }
+
+  dropUpload(seat: string, upload: string): boolean {
+    const dropped = this.#shell.sql.transaction(() => dropUpload(this.#shell.sql, seat, upload, this.#shell.engine.now()));
+    this.#shell.rearm();
+    return dropped;
   }
 
   resolveFile(seat: string, name: FileName): door.StoredFile | null {

@@ -16,7 +16,11 @@ import { SeatHall } from "./seat-hall.ts";
 import { trimSeatLogs } from "./seat-store.ts";
 import { Sockets } from "./sockets.ts";
 import { objectSql, type Sql, text } from "./sql.ts";
+import { Sweeper } from "./sweeper.ts";
 import type { Forecasts } from "./place-view.ts";
+
+/** ms within which another wake does for the sweeper too. */
+const SWEEP_SLACK_MS = 60_000;
 
 export class Shell {
   readonly ctx: DurableObjectState;
@@ -32,6 +36,7 @@ export class Shell {
   readonly seats: SeatHall;
   readonly room: Room;
   readonly #keeper: JobKeeper;
+  readonly #sweeper: Sweeper;
   readonly #setups = new Map<string, PoolSetup>();
   #armed: number | null = null;
 
@@ -46,7 +51,7 @@ export class Shell {
     const run = <T extends CommandType>(command: Extract<Command, { type: T }>, record?: (decision: Decision<T>) => void, delivered?: Delivered): Decision<T> => this.run(command, record, delivered);
     this.sockets = new Sockets(ctx, remaining);
     this.relay = new RunRelay(this.sql, this.sockets);
-    this.#keeper = new JobKeeper(this.sql, this.relay, this.sockets);
+    this.#keeper = new JobKeeper(this.sql, this.relay, this.sockets, workshop);
     this.desk = new RunnerDesk({ sql: this.sql, engine: this.engine, relay: this.relay, env, workshop, run, sharedKey: (pool) => this.poolSetup(pool)?.shared_key });
     this.protocol = new RunnerProtocol({ sql: this.sql, desk: this.desk, relay: this.relay, run, now, workshop });
     this.runners = new RunnerHall({ sockets: this.sockets, engine: this.engine, desk: this.desk, protocol: this.protocol, run, poolSetup: (pool) => this.poolSetup(pool) });
@@ -62,6 +67,7 @@ export class Shell {
     });
     this.room = new Room({ sql: this.sql, engine: this.engine, sockets: this.sockets, run, meta: (key) => this.meta(key), complain: (event, error) => this.complain(event, error) });
     this.seats = new SeatHall({ sql: this.sql, sockets: this.sockets, relay: this.relay, remaining, now, greet: (socket, at) => this.room.greet(socket, at) });
+    this.#sweeper = new Sweeper({ sql: this.sql, bucket: env.FILES, now, rearm: () => this.#arm(), complain: (event, error) => this.complain(event, error) });
     // What was committed before a restart may never have been sent; each of these may safely be done again.
     for (const effect of effectsDue(this.engine.state)) this.#effect(effect);
     this.#arm();
@@ -128,10 +134,17 @@ export class Shell {
 
   /** Arms the alarm no later than the next moment something falls due; an early alarm finds nothing and arms again. */
   #arm(): void {
-    const wake = earliest(nextWake(this.engine.state, this.engine.now()), this.dispatcher.nextWake());
+    const soon = earliest(nextWake(this.engine.state, this.engine.now()), this.dispatcher.nextWake());
+    // Sweeping is in no hurry: it is asked about only when nothing else wakes the object anyway.
+    const wake = soon !== null && soon < this.engine.now() + SWEEP_SLACK_MS ? soon : earliest(soon, this.#sweeper.wake());
     if (wake === null || (this.#armed !== null && this.#armed <= wake && this.#armed > this.engine.now())) return;
     this.#armed = wake;
     void this.ctx.storage.setAlarm(wake);
+  }
+
+  /** To be called after rows were written that the alarm is to look at. */
+  rearm(): void {
+    this.#arm();
   }
 
   /** The alarm's work; never throws and always arms the next wake. */
@@ -143,6 +156,7 @@ export class Shell {
       this.dispatcher.tick();
       trimSeatLogs(this.sql);
       this.room.keepLog();
+      this.ctx.waitUntil(this.#sweeper.run());
     } catch (error) {
       this.complain("tick_failed", error);
     } finally {

@@ -163,6 +163,34 @@ export class Workshop extends DurableObject<Env> {
     return this.#seat.putInput(input);
   }
 
+  sameUpload(seat: string, asked: door.UploadAsked): door.OpenUpload | null {
+    return this.#seat.sameUpload(seat, asked);
+  }
+
+  openUpload(asked: door.NewUpload): door.Answer<{ upload: door.OpenUpload }> {
+    return this.#seat.openUpload(asked);
+  }
+
+  findUpload(seat: string, upload: string): door.OpenUpload | null {
+    return this.#seat.findUpload(seat, upload);
+  }
+
+  addPart(seat: string, upload: string, part: { part: number; etag: string }): boolean {
+    return this.#seat.addPart(seat, upload, part);
+  }
+
+  forgetParts(seat: string, upload: string): void {
+    this.#seat.forgetParts(seat, upload);
+  }
+
+  finishUpload(seat: string, upload: string, stored: { sha256: string; content_type: string }): door.Answer<door.InputStored> {
+    return this.#seat.finishUpload(seat, upload, stored);
+  }
+
+  dropUpload(seat: string, upload: string): boolean {
+    return this.#seat.dropUpload(seat, upload);
+  }
+
   resolveFile(seat: string, name: FileName): door.StoredFile | null {
     return this.#seat.resolveFile(seat, name);
   }

@@ -115,6 +115,22 @@ export async function storePart(bucket: R2Bucket, key: string, request: Request,
   }
 }
 
+/**
+ * Makes one object of stored parts. A repeat finds it made already, which is the same. `parts_unknown`: the store has other parts than these;
+ * `gone`: the store knows neither the upload nor the object. Throws what the store throws otherwise.
+ */
+export async function completeParts(bucket: R2Bucket, key: string, uploadId: string, parts: { part: number; etag: string }[]): Promise<"complete" | "parts_unknown" | "gone"> {
+  try {
+    await bucket.resumeMultipartUpload(key, uploadId).complete(parts.map(({ part, etag }) => ({ partNumber: part, etag })));
+    return "complete";
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === INVALID_PART || code === BAD_UPLOAD) return "parts_unknown";
+    if (code !== NO_SUCH_UPLOAD) throw error;
+    return (await bucket.head(key)) === null ? "gone" : "complete";
+  }
+}
+
 /** The sha256 (lower-case hex) of a stored object, read as a stream; null when it is not there. For objects that came in parts, where R2 keeps none. */
 export async function digestOf(bucket: R2Bucket, key: string): Promise<string | null> {
   const object = await bucket.get(key);
@@ -136,9 +152,11 @@ function knownLength(request: Request, size: number): ReadableStream<Uint8Array>
   return readable;
 }
 
-// Error codes of the R2 API (developers.cloudflare.com/r2/api/error-codes): checksum mismatch and a multipart upload that is gone.
+// Error codes of the R2 API (developers.cloudflare.com/r2/api/error-codes): checksum mismatch, a multipart upload that is gone, and parts it does not have.
 const BAD_DIGEST = 10037;
 const NO_SUCH_UPLOAD = 10024;
+const INVALID_PART = 10025;
+const BAD_UPLOAD = 10048;
 
 function codeOf(error: unknown): number | null {
   const match = /\((\d{5})\)/.exec(error instanceof Error ? error.message : "");

@@ -16,6 +16,11 @@ export function outputKey(output: { workshop: string; job: string; attempt: numb
   return `o/${own(output.workshop)}/${own(output.job)}/${whole(output.attempt)}/${own(output.lease)}/${whole(output.n)}-${safeName(output.filename)}`;
 }
 
+/** Everything a job's attempts may write. */
+export function jobOutputsPrefix(workshop: string, job: string): string {
+  return `o/${own(workshop)}/${own(job)}/`;
+}
+
 /** Everything one lease may write. */
 export function leasePrefix(lease: { workshop: string; job: string; attempt: number; lease: string }): string {
   return `o/${own(lease.workshop)}/${own(lease.job)}/${whole(lease.attempt)}/${own(lease.lease)}/`;

@@ -32,6 +32,11 @@ export function crashed(): Response {
   return text("500 Internal Server Error\n\nServer got itself in trouble", 500);
 }
 
+/** A file over one request's limit: ComfyUI's sentence, and what to do about it. */
+export function fileTooLarge(address: string): Response {
+  return text(`Maximum request body size ${MAX_BODY_BYTES} exceeded. Nothing was stored. Send a larger file in parts: npm run upload -- ${address} FILE`, 413);
+}
+
 export function tooLarge(limit: number = MAX_BODY_BYTES): Response {
   return text(`Maximum request body size ${limit} exceeded.`, 413);
 }

@@ -13,9 +13,11 @@ import { objectInfoRoutes } from "./object-info.ts";
 import { promptRoutes } from "./prompt.ts";
 import { queueRoutes } from "./queue.ts";
 import { settingsRoutes } from "./settings.ts";
+import { comfyumeRoutes } from "./comfyume.ts";
 import { systemRoutes } from "./system.ts";
 import { templateRoutes } from "./templates.ts";
 import { uploadRoutes } from "./upload.ts";
+import { uploadsRoutes } from "./uploads.ts";
 import { userdataRoutes } from "./userdata.ts";
 import { userdataV2Routes } from "./userdata-v2.ts";
 import { viewRoutes } from "./view.ts";
@@ -23,8 +25,8 @@ import { viewRoutes } from "./view.ts";
 export type { SeatContext } from "./context.ts";
 
 const GROUPS = [
-  promptRoutes, queueRoutes, historyRoutes, jobRoutes, objectInfoRoutes, viewRoutes, uploadRoutes, userdataRoutes, userdataV2Routes, settingsRoutes,
-  modelRoutes, templateRoutes, extensionRoutes, systemRoutes, internalRoutes,
+  promptRoutes, queueRoutes, historyRoutes, jobRoutes, objectInfoRoutes, viewRoutes, uploadRoutes, uploadsRoutes, userdataRoutes, userdataV2Routes, settingsRoutes,
+  modelRoutes, templateRoutes, extensionRoutes, systemRoutes, internalRoutes, comfyumeRoutes,
 ];
 
 const app = seatRouter();

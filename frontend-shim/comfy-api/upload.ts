@@ -2,7 +2,7 @@
 // workshop's decision, in one step with looking for equal bytes. Invariant: an upload that is refused or not needed leaves no object behind.
 import { both, seatRouter } from "./context.ts";
 import type { SeatContext, SeatRequest } from "./context.ts";
-import { bare, crashed, json, text, tooLarge } from "./answers.ts";
+import { bare, crashed, fileTooLarge, json, text } from "./answers.ts";
 import { composeMask } from "./mask.ts";
 import { typeByName } from "./media-types.ts";
 import { MultipartError } from "./multipart.ts";
@@ -21,7 +21,7 @@ uploadRoutes.on("POST", both("/upload/image"), async (c) => {
   const seat = c.env.seat;
   const drop = (stored: Stored) => seat.waitUntil(seat.files.delete(stored.key));
   const answer = await readUpload(c.req.raw, (body) => store(seat, body), drop);
-  if (!answer.ok) return answer.fault === "too_large" ? tooLarge() : malformed();
+  if (!answer.ok) return answer.fault === "too_large" ? fileTooLarge(addressOf(c)) : malformed();
   const { fields, file } = answer.form;
   const decided = await decide(seat, targetOf(fields, file?.filename ?? null));
   if (decided instanceof Response || file === null) {
@@ -36,7 +36,7 @@ uploadRoutes.on("POST", both("/upload/mask"), async (c) => await uploadMask(c));
 async function uploadMask(c: SeatRequest): Promise<Response> {
   const seat = c.env.seat;
   const answer = await readUpload(c.req.raw, (body) => new Response(body).bytes(), () => undefined);
-  if (!answer.ok) return answer.fault === "too_large" ? tooLarge() : malformed();
+  if (!answer.ok) return answer.fault === "too_large" ? fileTooLarge(addressOf(c)) : malformed();
   const { fields, file } = answer.form;
   const target = await decide(seat, targetOf(fields, file?.filename ?? null));
   if (target instanceof Response || file === null) return target instanceof Response ? target : bare(400);
@@ -80,6 +80,11 @@ async function keepAs(seat: SeatContext, target: Target, stored: Stored): Promis
   const answer = await seat.rpc.putInput({ seat: seat.seat, type, subfolder, filename, overwrite, ...stored, content_type: typeByName(filename) });
   if (!answer.ok || !answer.kept) seat.waitUntil(seat.files.delete(stored.key));
   return answer.ok ? named(target, answer.file.filename) : text(answer.message, 400);
+}
+
+/** The seat's own address, as a person would open it. */
+function addressOf(c: SeatRequest): string {
+  return `${new URL(c.req.url).origin}/${c.env.seat.workshop}/${c.env.seat.seat}/`;
 }
 
 function named(target: Target, filename: string): Response {

@@ -73,11 +73,11 @@ describe("uploads", () => {
     expect((await seat.get("GET", "/view?filename=film.mp4&type=input", { headers: { range: `bytes=${size}-` } })).status).toBe(416);
   });
 
-  it("over 100 MB is 413 with ComfyUI's text, announced or not, and nothing stays", async () => {
+  it("over 100 MB is 413 with ComfyUI's text and the command that takes it, announced or not, and nothing stays", async () => {
     const seat = await openSeatOf();
     const announced = await seat.get("POST", "/upload/image", { body: "x", headers: { ...FORM, "content-length": String(MAX_BODY_BYTES + 1) } });
     const streamed = await seat.get("POST", "/upload/image", { body: streamedForm(MAX_BODY_BYTES), headers: FORM });
-    for (const answer of [announced, streamed]) expect([answer.status, await answer.text()]).toEqual([413, "Maximum request body size 104857600 exceeded."]);
+    for (const answer of [announced, streamed]) expect([answer.status, await answer.text()]).toEqual([413, expect.stringMatching(/^Maximum request body size 104857600 exceeded\. .*npm run upload -- http:\/\/seat\.test\/seat-test-\S+\/ada\/ FILE$/)]);
     expect(await objects(seat)).toBe(0);
   });
 

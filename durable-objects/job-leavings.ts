@@ -1,0 +1,27 @@
+// What a job leaves behind in the bucket, and when each of it may go: documents for runners and files nobody committed once it has ended; its temp files and
+// its prompt once its history entry is gone. Outputs stay. Runs inside the transaction that ends the job or deletes the entry; deletes no object itself.
+import { jobDocumentKey, jobOutputsPrefix } from "../r2/keys.ts";
+import { discard, note, SETTLE_MS } from "./garbage.ts";
+import { integer, type Sql } from "./sql.ts";
+
+/** The end of a job. `inHistory` false: it never ran, so nobody can ask for its prompt any more. `now` in ms. */
+export function leaveJob(sql: Sql, workshop: string, job: string, end: { promptKey: string | null; inHistory: boolean }, now: number): void {
+  const row = sql.all("SELECT COALESCE((SELECT sum(files) FROM attempts WHERE job = ?1), 0) AS granted, (SELECT count(*) FROM files WHERE job = ?1) AS committed", job)[0];
+  // Addresses for uploads were given out that no commit followed: something may stand there.
+  if (row && integer(row, "granted") > integer(row, "committed")) note(sql, { key: jobOutputsPrefix(workshop, job), what: "job", ref: job, due: now + SETTLE_MS });
+  if (end.promptKey !== null) {
+    const attempts = sql.all("SELECT attempt FROM attempts WHERE job = ?", job).map((attempt) => integer(attempt, "attempt"));
+    discard(sql, attempts.map((attempt) => jobDocumentKey(workshop, job, attempt)), now);
+  }
+  if (!end.inHistory) forgetJobs(sql, [job], now);
+}
+
+/** Entries that have left history: temp files lose their names, texts of prompts go. The job's own record stays [Q7]. A history of thousands is cleared in four statements. */
+export function forgetJobs(sql: Sql, jobs: readonly string[], now: number): void {
+  const list = JSON.stringify(jobs);
+  const those = "IN (SELECT value FROM json_each(?1))";
+  sql.all(`INSERT OR REPLACE INTO garbage (key, what, ref, due) SELECT key, 'object', NULL, ?2 FROM files WHERE type = 'temp' AND job ${those}`, list, now + SETTLE_MS);
+  sql.all(`DELETE FROM files WHERE type = 'temp' AND job ${those}`, list);
+  sql.all(`INSERT OR REPLACE INTO garbage (key, what, ref, due) SELECT prompt_key, 'object', job, ?2 FROM jobs WHERE prompt_key IS NOT NULL AND job ${those}`, list, now + SETTLE_MS);
+  sql.all(`DELETE FROM prompts WHERE seq IN (SELECT seq FROM jobs WHERE job ${those})`, list);
+}
