@@ -53,6 +53,14 @@ export function placeRow(state: QueueState, job: Job, forecasts: Forecasts): Pla
   return { id, state: "waiting", lane, place, ahead: place === null ? null : place - 1, eta: null, reason: said.reason, ...(said.until === undefined ? {} : { until: said.until }) };
 }
 
+/** A live job's listed row with where it stands; without its id and state, which the row has. */
+export function placed<R extends { job: string; queue_json?: string }>(row: R, places: readonly PlaceRow[]): R {
+  const place = places.find(({ id }) => id === row.job);
+  if (place === undefined) return row;
+  const { id: _id, state: _state, ...rest } = place;
+  return { ...row, queue_json: JSON.stringify(rest) };
+}
+
 /** The same, with what the instructor alone sees. */
 export function liveJob(state: QueueState, job: Job, forecasts: Forecasts): LiveJob {
   const { place, ahead, eta, reason, phase } = placeRow(state, job, forecasts);

@@ -14,7 +14,8 @@ const FORECAST_EVERY_MS = 1000;
 /** A run takes about 25 µs per waiting job; this many ms of pause for each keep it at about 2 % of the object's time. */
 const PAUSE_PER_WAITING_MS = 1.25;
 
-type Told = { rows: PlaceRow[]; room: string };
+/** What was last shown of a seat. It stays until something changes by more than a trembling of the times. */
+type Shown = { rows: PlaceRow[]; /** of the rows as text */ tag: string; /** the rows and the room that its pages were told */ told: string | null };
 
 export class Places {
   readonly #engine: Engine;
@@ -24,7 +25,7 @@ export class Places {
   #at = 0;
   #stale = true;
   #quoting = false;
-  readonly #told = new Map<string, Told>();
+  readonly #shown = new Map<string, Shown>();
 
   constructor(parts: { engine: Engine; extras: Extras; run: Run }) {
     this.#engine = parts.engine;
@@ -68,33 +69,42 @@ export class Places {
     if (seats.length === 0) return;
     const rows = placesBySeat(this.#engine.state, this.#forecasts);
     const room = roomLine(this.#engine.state);
-    for (const seat of seats) this.#tell(seat, rows.get(seat) ?? [], room);
+    for (const seat of seats) this.#tell(seat, this.#steady(seat, rows.get(seat) ?? []), room);
   }
 
   /** The frame for a page that has just said that it wants to know. */
   greeting(seat: string): string {
-    return this.#frame(placesOf(this.#engine.state, seat, this.forecasts()), roomLine(this.#engine.state));
+    return this.#frame(this.of(seat).rows, roomLine(this.#engine.state));
   }
 
   /** The same for callers without a socket. The answer changes when what a page is told would. */
   body(seat: string, ifNoneMatch: string | null): Validated {
-    const { revision, ...rest } = this.#view(placesOf(this.#engine.state, seat, this.forecasts()), roomLine(this.#engine.state));
-    const etag = `"places-${createHash("sha256").update(JSON.stringify(rest)).digest("base64url").slice(0, 20)}"`;
-    return { etag, body: ifNoneMatch === etag ? null : JSON.stringify({ revision, ...rest }) };
+    const room = roomLine(this.#engine.state);
+    const { rows, tag } = this.of(seat);
+    const etag = `"places-${tag}-${room.mode}-${room.switch}-${room.demo ? "demo" : ""}"`;
+    return { etag, body: ifNoneMatch === etag ? null : JSON.stringify(this.#view(rows, room)) };
   }
 
-  /** Places of a seat's live jobs, for its listing. */
-  of(seat: string): Map<string, PlaceRow> {
-    return new Map(placesOf(this.#engine.state, seat, this.forecasts()).map((row) => [row.id, row]));
+  /** Where a seat's live jobs stand, with a tag that changes when they do. */
+  of(seat: string): { rows: PlaceRow[]; tag: string } {
+    return this.#steady(seat, placesOf(this.#engine.state, seat, this.forecasts()));
   }
 
-  #tell(seat: string, rows: PlaceRow[], room: RoomLine): void {
-    const now = this.#engine.now();
-    const told = this.#told.get(seat);
-    const line = JSON.stringify(room);
-    if (told !== undefined && told.room === line && sameRows(told.rows, rows, now)) return;
-    this.#told.set(seat, { rows, room: line });
-    this.#extras.tell(seat, this.#frame(rows, room));
+  /** The rows as they were shown before, unless something really changed. */
+  #steady(seat: string, rows: PlaceRow[]): Shown {
+    const before = this.#shown.get(seat);
+    if (before !== undefined && sameRows(before.rows, rows, this.#engine.now())) return before;
+    const tag = rows.length === 0 ? "none" : createHash("sha256").update(JSON.stringify(rows)).digest("base64url").slice(0, 16);
+    const shown: Shown = { rows, tag, told: before?.told ?? null };
+    this.#shown.set(seat, shown);
+    return shown;
+  }
+
+  #tell(seat: string, shown: Shown, room: RoomLine): void {
+    const line = `${shown.tag} ${JSON.stringify(room)}`;
+    if (shown.told === line) return;
+    shown.told = line;
+    this.#extras.tell(seat, this.#frame(shown.rows, room));
   }
 
   /** With the object's own time, because a band means nothing on a clock that is wrong. */

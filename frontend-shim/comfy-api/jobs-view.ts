@@ -19,6 +19,8 @@ export type JobRecord = {
   /** The `execution_error` message of a failed run. */
   readonly error?: JsonObject | null;
   readonly workflow_id?: string | null;
+  /** Of a live job: its place in the shared line and its times, beside what ComfyUI has. */
+  readonly queue?: JsonObject | null;
   /** For the detail only: history's `status`, the graph, and `extra_data`. */
   readonly execution_status?: JsonObject | null;
   readonly prompt?: Json;
@@ -60,6 +62,7 @@ export function jobOf(record: JobRecord): JsonObject {
     previewable_outputs_count: summary.previewable,
     preview_output: summary.preview,
     workflow_id: record.workflow_id,
+    comfyume: live ? record.queue : undefined,
   });
 }
 

@@ -77,6 +77,7 @@ function recordOf(row: JobRow): JobRecord {
   return {
     id: row.job, number: row.number, status: STATUS[row.state], create_time: row.created, start: row.started, end: row.ended,
     outputs: objectOf(row.outputs_json), error: row.error_json === null ? null : errorOf(parseJson(row.error_json)), workflow_id: row.workflow_id,
+    queue: row.queue_json === undefined ? null : objectOf(row.queue_json),
   };
 }
 

@@ -11,6 +11,7 @@ import { log } from "../log.ts";
 import { INSTRUCTOR, isSeatName, isWorkshopName } from "../names.ts";
 import { ensureSeats, firstCredentials, readPasswords, type SeatPassword, type SeatWish, seatNames, withInstructor } from "../provision.ts";
 import { forgetIdentity, forgetListing, openWorkshop } from "../workshop.ts";
+import { opsLog } from "./ops-log.ts";
 import { opsPools, originOf, pool, putPools, toPool } from "./ops-pools.ts";
 import { inWorkshop, parse } from "./ops-request.ts";
 
@@ -107,6 +108,7 @@ ops.post("/workshops/:workshop/seats/:seat/password", (c) =>
 );
 
 ops.route("/workshops/:workshop/pools", opsPools);
+ops.route("/workshops", opsLog);
 
 ops.all("*", () => opsError(404, "not_found", "There is no such operator command."));
 
