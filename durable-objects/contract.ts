@@ -21,7 +21,7 @@ export type Role = "participant" | "instructor";
 export type SeatCredential = { seat: string; role: Role; /** base64url, 16 random bytes */ salt: string; /** base64url SHA-256 of salt bytes then password (UTF-8) */ hash: string };
 /** Waiting jobs allowed: per seat, in all, and the floor every seat keeps when the whole is full [Q13]. */
 export type Limits = { seat_max?: number; queue_max?: number; seat_floor?: number };
-export type WorkshopSetup = { workshop: string; title: string; seats: SeatCredential[]; pools: PoolSetup[]; limits?: Limits; /** Where this server is reached from outside, `https://host`; dispatches name it as the way back [G5]. */ origin?: string };
+export type WorkshopSetup = { workshop: string; title: string; seats: SeatCredential[]; pools: PoolSetup[]; limits?: Limits; /** Where this server is reached from outside, `https://host`; dispatches name it as the way back [G5]. */ origin?: string; /** Slots of the whole chain [Q38]; by default as many as its pools have together. */ slots?: number };
 /** `pull`: runners dial in. Times in ms, rate in micro-units of the workshop's currency per hour. */
 export type PoolSetup = { id: string; provider: PoolProvider; max_in_flight: number; lease_ms?: number; claim_ms?: number; rate?: number; speed?: number } & PoolSettings;
 /** What login and Basic need; `version` rises with each new password, so old cookies die. */
@@ -162,7 +162,8 @@ export interface WorkshopRpc {
   once(seat: string, key: string): Promise<boolean>;
 
   // catalog
-  setCatalog(pool: string, digest: string, summary: { comfyui_version: string }): Promise<void>;
+  /** `offers`: capability keys of the report, `n:` node classes and `m:` model names [Q41]. */
+  setCatalog(pool: string, digest: string, summary: { comfyui_version: string; offers?: string[] }): Promise<void>;
   catalogs(): Promise<PoolCatalog[]>;
   /** The catalog that the holder of an attempt announced at its claim and nobody has reported yet; null when there is none. */
   expectedCatalog(ref: AttemptRef): Promise<{ pool: string; digest: string } | null>;

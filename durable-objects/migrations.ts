@@ -66,8 +66,10 @@ const MIGRATIONS: { id: string; statements: string[] }[] = [
       "CREATE TABLE handovers (job TEXT NOT NULL, attempt INTEGER NOT NULL, pool TEXT NOT NULL, state TEXT NOT NULL CHECK (state IN ('sending','handed')), sends INTEGER NOT NULL, ref TEXT, next_poll INTEGER NOT NULL, polls INTEGER NOT NULL DEFAULT 0, unreadable INTEGER NOT NULL DEFAULT 0, PRIMARY KEY (job, attempt)) STRICT, WITHOUT ROWID",
       // The catalog an attempt's runner announced at its claim: the only one its token may report.
       "ALTER TABLE attempts ADD COLUMN catalog TEXT",
-      // What is known of each pool's machines: measured startups, what the provider said last, what was asked of it. JSON of gpu/pool-facts.ts.
+      // What is known of each pool's machines: measured startups, what the provider said last, what was asked of it. JSON of gpu/facts.ts.
       "CREATE TABLE pool_facts (pool TEXT PRIMARY KEY, facts TEXT NOT NULL) STRICT, WITHOUT ROWID",
+      // What happened to pools and why, in sentences; the newest few hundred.
+      "CREATE TABLE pool_log (id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, pool TEXT NOT NULL, kind TEXT NOT NULL, line TEXT NOT NULL) STRICT",
     ],
   },
   {

@@ -27,6 +27,10 @@ export class OperatorDoor {
     const { seat_max, queue_max, seat_floor } = setup.limits ?? {};
     const params = { ...(seat_max === undefined ? {} : { seatMax: seat_max }), ...(queue_max === undefined ? {} : { queueMax: queue_max }), ...(seat_floor === undefined ? {} : { seatFloor: seat_floor }) };
     if (Object.keys(params).length > 0) this.#shell.run<"set_params">({ type: "set_params", params, by: "operator" });
+    if (setup.slots !== undefined) {
+      this.#shell.setMeta("slots", String(setup.slots));
+      this.#shell.run<"set_wanted">({ type: "set_wanted", slots: setup.slots, by: "operator" });
+    }
     for (const pool of setup.pools) this.putPool(pool);
     return { ok: true, created: true };
   }
@@ -43,8 +47,10 @@ export class OperatorDoor {
     const decision = this.#shell.run<"upsert_pool">({ type: "upsert_pool", pool: poolConfig(pool, this.#shell.engine.state.pools.get(pool.id), this.#shell.engine.state.pools.size) });
     if (!decision.ok) return refused(decision);
     const wanted = [...this.#shell.engine.state.pools.keys()].reduce((sum, id) => sum + (this.#shell.poolSetup(id)?.max_in_flight ?? 0), 0);
-    if (this.#shell.engine.state.workshop.wanted < wanted) this.#shell.run<"set_wanted">({ type: "set_wanted", slots: wanted, by: "operator" });
+    if (this.#shell.meta("slots") === null && this.#shell.engine.state.workshop.wanted < wanted) this.#shell.run<"set_wanted">({ type: "set_wanted", slots: wanted, by: "operator" });
     this.#shell.runners.count(pool.id);
+    this.#shell.ctx.waitUntil(this.#shell.gpus.keeper.askPrice(pool.id).catch((error: unknown) => this.#shell.complain("price_failed", error)));
+    this.#shell.rearm();
     return { ok: true };
   }
 

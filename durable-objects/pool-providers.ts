@@ -39,6 +39,11 @@ export class PoolProviders {
     });
   }
 
+  /** Whether the Worker has this secret. */
+  isSet(name: string): boolean {
+    return this.#secret(name) !== null;
+  }
+
   #secret(name: string | undefined): string | null {
     const value = name !== undefined && name.startsWith("GPU_") ? this.#env[name] : undefined;
     return typeof value === "string" && value !== "" ? value : null;

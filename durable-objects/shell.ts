@@ -3,6 +3,7 @@
 import type { Refusal, PoolSetup } from "./contract.ts";
 import { Dispatcher, POLL_MS } from "./dispatcher.ts";
 import { Engine } from "./engine.ts";
+import { Gpus } from "./gpu/gpus.ts";
 import { type Delivered, JobKeeper } from "./job-keeper.ts";
 import { migrate } from "./migrations.ts";
 import { type Command, type CommandType, type Decision, type Effect, effectsDue, nextWake } from "./queue/index.ts";
@@ -33,6 +34,7 @@ export class Shell {
   readonly runners: RunnerHall;
   readonly providers: PoolProviders;
   readonly dispatcher: Dispatcher;
+  readonly gpus: Gpus;
   readonly seats: SeatHall;
   readonly room: Room;
   readonly #keeper: JobKeeper;
@@ -68,6 +70,7 @@ export class Shell {
     this.room = new Room({ sql: this.sql, engine: this.engine, sockets: this.sockets, run, meta: (key) => this.meta(key), complain: (event, error) => this.complain(event, error) });
     this.seats = new SeatHall({ sql: this.sql, sockets: this.sockets, relay: this.relay, remaining, now, greet: (socket, at) => this.room.greet(socket, at) });
     this.#sweeper = new Sweeper({ sql: this.sql, bucket: env.FILES, now, rearm: () => this.#arm(), complain: (event, error) => this.complain(event, error) });
+    this.gpus = new Gpus(this);
     // What was committed before a restart may never have been sent; each of these may safely be done again.
     for (const effect of effectsDue(this.engine.state)) this.#effect(effect);
     this.#arm();
@@ -90,6 +93,7 @@ export class Shell {
     }
     this.#keeper.tell();
     this.room.tell(decision);
+    this.gpus.heard(decision.events);
     for (const effect of decision.effects) this.#effect(effect);
     this.#arm();
     return decision;
@@ -134,7 +138,7 @@ export class Shell {
 
   /** Arms the alarm no later than the next moment something falls due; an early alarm finds nothing and arms again. */
   #arm(): void {
-    const soon = earliest(nextWake(this.engine.state, this.engine.now()), this.dispatcher.nextWake());
+    const soon = earliest(nextWake(this.engine.state, this.engine.now()), this.dispatcher.nextWake(), this.gpus.nextWake());
     // Sweeping is in no hurry: it is asked about only when nothing else wakes the object anyway.
     const wake = soon !== null && soon < this.engine.now() + SWEEP_SLACK_MS ? soon : earliest(soon, this.#sweeper.wake());
     if (wake === null || (this.#armed !== null && this.#armed <= wake && this.#armed > this.engine.now())) return;
@@ -154,6 +158,7 @@ export class Shell {
       this.run<"tick">({ type: "tick" });
       for (const pool of this.engine.state.pools.keys()) this.runners.count(pool);
       this.dispatcher.tick();
+      this.gpus.tick();
       trimSeatLogs(this.sql);
       this.room.keepLog();
       this.ctx.waitUntil(this.#sweeper.run());

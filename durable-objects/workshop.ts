@@ -9,6 +9,8 @@ import { logPage } from "./log-store.ts";
 import { currentNotices } from "./notices.ts";
 import { OperatorDoor } from "./operator-door.ts";
 import { SeatDoor } from "./seat-door.ts";
+import { GpuDoor } from "./gpu/door.ts";
+import type * as gpu from "./gpu-contract.ts";
 import { Shell } from "./shell.ts";
 import type { AttemptSocket, RunnerSocket } from "./sockets.ts";
 import { integer, text } from "./sql.ts";
@@ -17,6 +19,7 @@ export class Workshop extends DurableObject<Env> {
   readonly #shell: Shell;
   readonly #operator: OperatorDoor;
   readonly #seat: SeatDoor;
+  readonly #gpu: GpuDoor;
   readonly #instructor: InstructorDoor;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -24,6 +27,7 @@ export class Workshop extends DurableObject<Env> {
     this.#shell = new Shell(ctx, env);
     this.#operator = new OperatorDoor(this.#shell);
     this.#seat = new SeatDoor(this.#shell);
+    this.#gpu = new GpuDoor(this.#shell);
     this.#instructor = new InstructorDoor(this.#shell);
   }
 
@@ -204,7 +208,8 @@ export class Workshop extends DurableObject<Env> {
   }
 
   // ---- catalogs and runners ----------------------------------------------------------------------------------------------------------
-  setCatalog(pool: string, digest: string, summary: { comfyui_version: string }): void {
+  setCatalog(pool: string, digest: string, summary: { comfyui_version: string; offers?: string[] }): void {
+    if (summary.offers !== undefined) this.#shell.run<"set_offers">({ type: "set_offers", pool, offers: summary.offers.sort() });
     this.#shell.sql.all(
       "INSERT INTO catalogs (pool, digest, reported, comfyui_version) VALUES (?, ?, ?, ?) ON CONFLICT (pool) DO UPDATE SET digest = excluded.digest, reported = excluded.reported, comfyui_version = excluded.comfyui_version",
       pool, digest, this.#shell.engine.now(), summary.comfyui_version,
@@ -220,7 +225,9 @@ export class Workshop extends DurableObject<Env> {
   }
 
   async claim(ref: door.AttemptRef, claim: ClaimRequest, baseUrl: string): Promise<door.Answer<{ claim: ClaimAnswer }>> {
-    return await this.#shell.desk.claim(ref, claim, baseUrl);
+    const answer = await this.#shell.desk.claim(ref, claim, baseUrl);
+    if (answer.ok) this.#shell.gpus.claimed(ref, claim.runner);
+    return answer;
   }
 
   events(ref: door.AttemptRef, lease: string, events: RunnerEvent[], preview: { seq: number; frame: ArrayBuffer } | null): door.Answer<{ ack: number; cancel: boolean; lease_ttl_s: number }> {
@@ -245,6 +252,51 @@ export class Workshop extends DurableObject<Env> {
   async next(pool: string, request: { runner: ClaimRequest["runner"]; catalog_digest?: string; wait_ms: number; base_url: string }): Promise<door.Answer<{ work: Work | null; want_catalog: boolean }>> {
     const work = await this.#shell.runners.poll(pool, { runner: request.runner, catalog_digest: request.catalog_digest }, request.wait_ms, request.base_url);
     return { ok: true, work, want_catalog: !this.#shell.desk.knowsCatalog(pool, request.catalog_digest) };
+  }
+
+  // ---- GPUs --------------------------------------------------------------------------------------------------------------------------
+  async gpus(ask: boolean): Promise<door.Answer<{ view: gpu.GpuView }>> {
+    return await this.#gpu.gpus(ask);
+  }
+
+  poolNotes(limit: number, pool: string | null): door.Answer<{ notes: gpu.PoolNoteView[] }> {
+    return this.#gpu.notes(limit, pool);
+  }
+
+  removePool(pool: string, by: string): door.Answer<object> {
+    return this.#gpu.remove(pool, by);
+  }
+
+  setSlots(slots: number, by: string): door.Answer<object> {
+    return this.#gpu.setSlots(slots, by);
+  }
+
+  setBudget(budget: number | null, by: string): door.Answer<object> {
+    return this.#gpu.setBudget(budget, by);
+  }
+
+  warmPool(pool: string, replicas: number, until: number): door.Answer<{ says: string }> {
+    return this.#gpu.warm(pool, replicas, until);
+  }
+
+  coolPool(pool: string): door.Answer<{ says: string }> {
+    return this.#gpu.cool(pool);
+  }
+
+  async controlPool(pool: string, action: gpu.PoolAction): Promise<door.Answer<{ says: string }>> {
+    return await this.#gpu.control(pool, action);
+  }
+
+  async poolLogs(pool: string, limit: number): Promise<door.Answer<{ lines: { at: string; line: string }[] }>> {
+    return await this.#gpu.logs(pool, limit);
+  }
+
+  testPool(pool: string): door.Answer<{ test: gpu.TestView }> {
+    return this.#gpu.test(pool);
+  }
+
+  poolTest(pool: string): door.Answer<{ test: gpu.TestView }> {
+    return this.#gpu.look(pool);
   }
 
   // ---- sockets -----------------------------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ const RINGS: { ring: string; own: string; may: string[]; packages: string[] }[] 
   { ring: "storage", own: "r2/", may: ["r2/"], packages: ["zod", "node:crypto"] },
   { ring: "the seat's API", own: "frontend-shim/comfy-api/", may: ["frontend-shim/comfy-api/", "durable-objects/contract.ts", "gpu-adapter/contract.ts", "gpu-adapter/file-names.ts", "gpu-adapter/json.ts", "r2/"], packages: ["hono", "zod", "@jsquash/", "node:crypto"] },
   { ring: "the browser's parts", own: "frontend-shim/", may: ["frontend-shim/", "durable-objects/contract.ts", "durable-objects/instructor-contract.ts"], packages: [] },
-  { ring: "the edge", own: "workers/", may: ["workers/", "durable-objects/contract.ts", "durable-objects/instructor-contract.ts", "durable-objects/directory.ts", "durable-objects/workshop.ts", "frontend-shim/", "gpu-adapter/contract.ts", "gpu-adapter/canonical.ts", "gpu-adapter/json.ts", "gpu-adapter/pool-settings.ts", "r2/"], packages: ["hono", "zod", "node:crypto", "cloudflare:workers"] },
+  { ring: "the edge", own: "workers/", may: ["workers/", "durable-objects/contract.ts", "durable-objects/gpu-contract.ts", "durable-objects/instructor-contract.ts", "durable-objects/directory.ts", "durable-objects/workshop.ts", "frontend-shim/", "gpu-adapter/contract.ts", "gpu-adapter/canonical.ts", "gpu-adapter/json.ts", "gpu-adapter/pool-settings.ts", "r2/"], packages: ["hono", "zod", "node:crypto", "cloudflare:workers"] },
 ];
 
 function files(folder: string): string[] {

@@ -24,14 +24,18 @@ export function dropProfile(derived: Derived, profile: Profile): void {
 /** A pool's offers as a set, made once per array the pool was given. */
 const offerSets = new WeakMap<readonly string[], ReadonlySet<string>>();
 
+/** `p:` and a pool's id is offered by that pool alone, known catalog or not: a job that requires it is pinned there. */
+const PIN = "p:";
+
 export function offersAll(pool: Pool, requires: readonly string[]): boolean {
+  if (requires.some((key) => key.startsWith(PIN) && key !== PIN + pool.id)) return false;
   if (pool.offers === null) return true;
   let offers = offerSets.get(pool.offers);
   if (offers === undefined) {
     offers = new Set(pool.offers);
     offerSets.set(pool.offers, offers);
   }
-  return requires.every((key) => offers.has(key));
+  return requires.every((key) => offers.has(key) || key.startsWith(PIN));
 }
 
 export function servesSeat(pool: Pool, seat: Seat): boolean {

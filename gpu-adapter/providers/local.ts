@@ -42,7 +42,8 @@ class Local implements GpuProvider {
     const health = runnerHealth.safeParse(jsonOf(called));
     if (!health.success) return faultOf(WHO, called, this.#parts.now());
     const { status } = health.data;
-    return { outcome: "known", available: status === "ok" || status === "busy", replicas: { [status]: 1 }, up: status === "starting" ? 0 : 1, min: null, max: 1, paused: status === "draining", state: status };
+    // `up` counts machines that are paid by the hour; this one is somebody's own.
+    return { outcome: "known", available: status === "ok" || status === "busy", replicas: { [status]: 1 }, up: 0, min: null, max: 1, paused: status === "draining", state: status };
   }
 
   async price(): Promise<Price> {

@@ -12,6 +12,7 @@ import { INSTRUCTOR, isSeatName, isWorkshopName } from "../names.ts";
 import { ensureSeats, firstCredentials, readPasswords, type SeatPassword, type SeatWish, seatNames, withInstructor } from "../provision.ts";
 import { forgetIdentity, forgetListing, openWorkshop } from "../workshop.ts";
 import { opsLog } from "./ops-log.ts";
+import { opsGpus } from "./ops-gpus.ts";
 import { opsPools, originOf, pool, putPools, toPool } from "./ops-pools.ts";
 import { inWorkshop, parse } from "./ops-request.ts";
 
@@ -23,7 +24,7 @@ const MAX_SEATS = 500;
 const workshopName = z.string().refine(isWorkshopName, "must be small letters, digits and -, starting with a letter, at most 40, and no reserved word");
 const seatName = z.string().refine((name) => isSeatName(name) && name !== INSTRUCTOR, "must be small letters, digits, - and _, starting with a letter, at most 40, and no reserved word");
 const prefix = z.string().regex(/^[a-z][a-z0-9_-]{0,30}$/, "must be small letters, digits, - and _, starting with a letter, at most 31");
-const newWorkshop = z.object({ workshop: workshopName, title: z.string().min(1).max(200).optional(), seats: z.int().min(0).max(MAX_SEATS).default(20), seat_prefix: prefix.default("user"), pools: z.array(pool).max(20).default([]), limits: z.object({ seat_max: z.int().min(1).max(100_000), queue_max: z.int().min(1).max(100_000), seat_floor: z.int().min(0).max(1000) }).partial().optional() });
+const newWorkshop = z.object({ workshop: workshopName, title: z.string().min(1).max(200).optional(), seats: z.int().min(0).max(MAX_SEATS).default(20), seat_prefix: prefix.default("user"), pools: z.array(pool).max(20).default([]), slots: z.int().min(0).max(1000).optional(), limits: z.object({ seat_max: z.int().min(1).max(100_000), queue_max: z.int().min(1).max(100_000), seat_floor: z.int().min(0).max(1000) }).partial().optional() });
 const moreSeats = z.union([z.object({ names: z.array(seatName).min(1).max(MAX_SEATS) }), z.object({ count: z.int().min(1).max(MAX_SEATS), prefix: prefix.default("user") })]);
 
 ops.use(async (c, next) => {
@@ -40,7 +41,7 @@ ops.post("/workshops", async (c) => {
   const { workshop } = body;
   const title = body.title ?? workshop;
   const wishes = withInstructor(seatNames(body.seat_prefix, body.seats));
-  const made = await openWorkshop(c.env, workshop).create({ workshop, title, seats: firstCredentials(c.env.SESSION_SECRET, workshop, wishes), pools: body.pools.map(toPool), origin: originOf(c), ...(body.limits === undefined ? {} : { limits: body.limits }) });
+  const made = await openWorkshop(c.env, workshop).create({ workshop, title, seats: firstCredentials(c.env.SESSION_SECRET, workshop, wishes), pools: body.pools.map(toPool), origin: originOf(c), ...(body.slots === undefined ? {} : { slots: body.slots }), ...(body.limits === undefined ? {} : { limits: body.limits }) });
   if (!made.ok && made.reason !== "exists") return refuse(made, "ops");
   const created = made.ok && made.created;
   await openDirectory(c.env.DIRECTORY).enter(workshop, title, Date.now());
@@ -108,6 +109,7 @@ ops.post("/workshops/:workshop/seats/:seat/password", (c) =>
 );
 
 ops.route("/workshops/:workshop/pools", opsPools);
+ops.route("/workshops/:workshop", opsGpus);
 ops.route("/workshops", opsLog);
 
 ops.all("*", () => opsError(404, "not_found", "There is no such operator command."));

@@ -9,6 +9,7 @@ import { storeExact } from "../../r2/ingest.ts";
 import { catalogKey, catalogWebKey } from "../../r2/keys.ts";
 import type { PoolCaller } from "../auth/runner.ts";
 import { json, runnerError } from "../errors.ts";
+import { offersOf } from "./catalog-offers.ts";
 import { check, readJson, type RunnerRequest } from "./runner.ts";
 
 const DIGEST = /^[A-Za-z0-9_-]{16,100}$/;
@@ -25,7 +26,7 @@ export async function reportCatalog(c: RunnerRequest, { workshop, pool, door, on
   if (report.digest !== (await sha256Hex(canonicalJson(rest)))) return runnerError(422, "bad_request", "digest is not the sha256 (lower-case hex) of the canonical JSON of the rest of the report.");
   if (report.web_files.length > MAX_WEB_FILES) return runnerError(400, "bad_request", `A catalog takes ${MAX_WEB_FILES} web files at most.`);
   await c.env.FILES.put(catalogKey(report.digest), stringifyJson(report), { onlyIf: { etagDoesNotMatch: "*" }, httpMetadata: { contentType: "application/json" }, customMetadata: { workshop, pool } });
-  await door.setCatalog(pool, report.digest, { comfyui_version: comfyVersion(report.system_stats) });
+  await door.setCatalog(pool, report.digest, { comfyui_version: comfyVersion(report.system_stats), offers: offersOf(report) });
   const present = await presentFiles(c.env.FILES, report.digest);
   const want_files = report.web_files.flatMap(({ path }) => {
     const key = catalogWebKey(report.digest, path);
