@@ -41,6 +41,7 @@ async function storedFiles(seat: SeatContext, type: StorageType, wanted: InputFi
 
 /** The graph as the runner gets it, files under content names [G18], and the list of those files; `prompt` itself when it names none. */
 export function withContentNames(prompt: Prompt, catalog: Catalog, outputs: readonly string[], files: PromptFiles): { prompt: Prompt; inputs: InputRef[] } {
+  if (files.found.size === 0) return { prompt, inputs: [] };
   const references = findInputFiles(prompt, catalog, outputs);
   const names = new Map<string, string>();
   const inputs = new Map<string, InputRef>();

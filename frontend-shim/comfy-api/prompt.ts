@@ -94,10 +94,12 @@ function wantsBackground(extraData: JsonObject): boolean {
   return isObject(ours) && ours["background"] === true;
 }
 
+const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: false });
+
 /** Undefined when the bytes are no JSON. */
 function parseBody(bytes: Uint8Array): unknown {
   try {
-    return parseJson(new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(bytes));
+    return parseJson(utf8.decode(bytes));
   } catch {
     return undefined;
   }

@@ -21,6 +21,8 @@ export type NodeShape = {
   readonly name: string;
   readonly info: NodeInfo;
   readonly inputs: readonly InputShape[];
+  /** The same by name; without those that only the values sent bring about. */
+  readonly byName: ReadonlyMap<string, InputShape>;
   readonly outputs: readonly (string | readonly Json[])[];
   readonly isOutput: boolean;
   /** Whether its inputs depend on the values sent (autogrow, dynamic combo, dynamic slot). */
@@ -66,6 +68,7 @@ function buildShape(catalog: Catalog, name: string, info: NodeInfo): NodeShape {
     name,
     info,
     inputs,
+    byName: new Map(inputs.map((input) => [input.name, input])),
     outputs: info.output ?? [],
     isOutput: info.output_node === true,
     isDynamic: inputs.some((input) => isDynamicType(input.type)),

@@ -33,7 +33,7 @@ export function neededNodes(prompt: Prompt, outputs: readonly string[] | undefin
 function modelsOf(node: PromptNode, shape: NodeShape | undefined, catalog: Catalog): string[] {
   const found: string[] = [];
   for (const [name, value] of Object.entries(node.inputs)) {
-    const input = shape?.inputs.find((candidate) => candidate.name === name);
+    const input = shape?.byName.get(name);
     // A declared text, number or file is no model, whatever it says; what the catalog does not declare is taken by its ending.
     if (input !== undefined && (input.choices === undefined || input.file !== undefined)) continue;
     for (const item of Array.isArray(value) && input?.options["multiselect"] === true ? (value as readonly Json[]) : [value]) {

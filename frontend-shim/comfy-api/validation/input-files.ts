@@ -2,7 +2,7 @@
 // cache. Invariant: nothing but the found names changes, and the prompt given is never touched.
 import { type FileInput, type FileName, isAnnotatedFile, parseFileName } from "../catalog/file-inputs.ts";
 import { isObject } from "../catalog/json.ts";
-import { type InputShape, nodeShape } from "../catalog/node-shapes.ts";
+import { type InputShape, type NodeShape, nodeShape } from "../catalog/node-shapes.ts";
 import type { Catalog, Json, JsonObject } from "../catalog/types.ts";
 import { liveInputs } from "./dynamic-inputs.ts";
 import { neededNodes } from "./describe-job.ts";
@@ -48,16 +48,23 @@ function mayBeAnnotated(input: InputShape | undefined): boolean {
 
 function filesOfNode(found: Found, id: string, node: PromptNode, inputs: ReadonlyMap<string, InputShape>): void {
   for (const [name, sent] of Object.entries(node.inputs)) {
+    if (Array.isArray(sent)) continue;
     const input = inputs.get(name);
     const wrapped = isObject(sent) && Object.hasOwn(sent, "__value__");
     const value = wrapped ? ((sent as JsonObject)["__value__"] as Json) : sent;
     const path = wrapped ? [id, name, "__value__"] : [id, name];
-    if (Array.isArray(sent)) continue;
     if (input?.file?.check === "none") addNested(found, path, value, input.file);
     else if (input?.file !== undefined && typeof value === "string" && value !== "") addReference(found, path, value, input.file);
     else if (input?.file !== undefined && Array.isArray(value)) addNested(found, path, value, input.file);
     else if (mayBeAnnotated(input) && isAnnotatedFile(value)) addReference(found, path, value, WHOLE_FILE);
   }
+}
+
+const NO_INPUTS: ReadonlyMap<string, InputShape> = new Map();
+
+function inputsOf(shape: NodeShape | undefined, node: PromptNode): ReadonlyMap<string, InputShape> {
+  if (shape === undefined) return NO_INPUTS;
+  return shape.isDynamic ? new Map(liveInputs(shape, node.inputs).inputs.map((input) => [input.name, input])) : shape.byName;
 }
 
 /**
@@ -67,9 +74,7 @@ function filesOfNode(found: Found, id: string, node: PromptNode, inputs: Readonl
 export function findInputFiles(prompt: Prompt, catalog: Catalog, outputs?: readonly string[]): InputFileReference[] {
   const found: Found = [];
   for (const [id, node] of neededNodes(prompt, outputs)) {
-    const shape = nodeShape(catalog, node.class_type);
-    const inputs = new Map((shape === undefined ? [] : liveInputs(shape, node.inputs).inputs).map((input) => [input.name, input]));
-    filesOfNode(found, id, node, inputs);
+    filesOfNode(found, id, node, inputsOf(nodeShape(catalog, node.class_type), node));
   }
   return found.filter((reference) => reference.folder === "" || reference.name.includes("."));
 }
