@@ -7,7 +7,7 @@ import { ROOT } from "./stack.ts";
 export function runTool(tool: string, args: string[], env: Record<string, string> = {}): number {
   const started = performance.now();
   process.stderr.write(`\n▸ ${tool} ${args.join(" ")}\n`);
-  const run = spawnSync(join(ROOT, "node_modules/.bin", tool), args, { cwd: ROOT, stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, WRANGLER_SEND_METRICS: "false", ...env } });
+  const run = spawnSync(join(ROOT, "node_modules/.bin", tool), args, { cwd: ROOT, stdio: "inherit", env: { ...process.env, WRANGLER_SEND_METRICS: "false", ...env } });
   if (run.error) process.stderr.write(`${run.error.message}\n`);
   process.stderr.write(`  ${run.status === 0 ? "ok" : "FAILED"} after ${((performance.now() - started) / 1000).toFixed(1)} s\n`);
   return run.status ?? 1;
