@@ -11,10 +11,13 @@ export const extensionRoutes = seatRouter();
 /** The frontend's own modules; it lists them on a stock server and then skips them, and the ones on a GPU belong to another version of the page. */
 const CORE = "/extensions/core/";
 
+/** Our own (frontend-shim/extension), served by the edge; first, so that it runs before what reads the browser's storage. */
+const OWN = ["/extensions/comfyume/own-storage.js"];
+
 extensionRoutes.on("GET", both("/extensions"), async (c) => {
   const catalog = await currentCatalog(c.env.seat);
-  // Before the first report there are no custom nodes; the page starts with `[]` and does not without an answer.
-  return json((catalog?.merged.shown.extensions ?? []).filter((url) => !url.startsWith(CORE)));
+  // Before the first report there are no custom nodes; the page starts with a list and does not without an answer.
+  return json([...OWN, ...(catalog?.merged.shown.extensions ?? []).filter((url) => !url.startsWith(CORE))]);
 });
 
 /** A file below /extensions/ that is not the page's own; null leaves it to the static files. */

@@ -21,7 +21,7 @@ export const DIFFERENCES: Difference[] = [
   { id: "D6", matches: at("http-misc", "GET", /^\/(?:templates\/index\.json)$/), instead: { status: 200, type: "application/json" } },
   { id: "D7", matches: at("http-misc", "GET", /^\/api\/(?:global_subgraphs|node_replacements)$/), instead: { status: 200, body: {} } },
   { id: "D8", matches: at("http-misc", "GET", "/api/assets"), instead: { status: 503, type: "application/json" } },
-  { id: "D9", matches: at("http-misc", "GET", "/api/extensions"), instead: { status: 200, body: ["/extensions/edge_test_nodes/edge_test.js"] } },
+  { id: "D9", matches: at("http-misc", "GET", "/api/extensions"), instead: { status: 200, body: ["/extensions/comfyume/own-storage.js", "/extensions/edge_test_nodes/edge_test.js"] } },
   { id: "D10", matches: (exchange) => exchange.file === "validation-errors" && exchange.note === "custom validation message", instead: { status: 200, type: "application/json" } },
   { id: "D11", matches: (exchange) => exchange.file === "validation-errors" && (exchange.note === "body is not JSON" || exchange.note === "prompt is null"), instead: { status: 400, type: "application/json" } },
   { id: "D12", matches: at("http-misc", "GET", "/api/"), instead: { status: 404, body: "" } },

@@ -79,7 +79,7 @@ describe("custom nodes' browser code", () => {
 
   it("is listed and runs as code: right type, validator, no download", async () => {
     const seat = await seatWithPack();
-    expect(await (await seat.get("GET", "/api/extensions")).json()).toEqual(["/extensions/pack/js/a b.js"]);
+    expect(await (await seat.get("GET", "/api/extensions")).json()).toEqual(["/extensions/comfyume/own-storage.js", "/extensions/pack/js/a b.js"]);
     const file = await seat.get("GET", "/extensions/pack/js/a%20b.js");
     expect([file.status, file.headers.get("content-type"), file.headers.get("content-disposition"), await file.text()]).toEqual([200, "text/javascript", null, "export {};"]);
     expect((await seat.get("GET", "/extensions/pack/js/a%20b.js", { headers: { "if-none-match": file.headers.get("etag") ?? "" } })).status).toBe(304);
@@ -118,7 +118,7 @@ describe("the server behind a seat", () => {
     const seat = await openSeatOf();
     const json = async (path: string): Promise<unknown> => await (await seat.get("GET", path)).json();
     expect(await json("/system_stats")).toMatchObject({ system: { argv: ["main.py", "--disable-api-nodes"], comfyui_version: "unknown" }, devices: [] });
-    expect([await json("/extensions"), await json("/embeddings"), await json("/models"), await json("/experiment/models"), await json("/i18n"), await json("/workflow_templates"), await json("/internal/folder_paths"), await json("/global_subgraphs")]).toEqual([[], [], [], [], {}, {}, {}, {}]);
+    expect([await json("/extensions"), await json("/embeddings"), await json("/models"), await json("/experiment/models"), await json("/i18n"), await json("/workflow_templates"), await json("/internal/folder_paths"), await json("/global_subgraphs")]).toEqual([["/extensions/comfyume/own-storage.js"], [], [], [], {}, {}, {}, {}]);
     expect(await json("/features")).toEqual({ supports_preview_metadata: true, max_upload_size: 104857600 });
   });
 

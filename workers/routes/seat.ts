@@ -2,6 +2,7 @@
 import { Hono } from "hono";
 import { SOCKET_HEADERS, type Role, type SocketKind } from "../../durable-objects/contract.ts";
 import { serveSeat } from "../../frontend-shim/comfy-api/index.ts";
+import { serveOwnExtension } from "../../frontend-shim/extension/serve.ts";
 import type { EdgeEnv } from "../app.ts";
 import { type Caller, identify } from "../auth/identity.ts";
 import { may } from "../auth/may.ts";
@@ -33,7 +34,7 @@ async function serve(request: Request, env: Env, at: { workshop: string; seat: s
     return await door.fetch(socketRequest(request, { kind: "seat", seat: at.seat, client: (new URL(request.url).searchParams.get("clientId") ?? "").slice(0, 200).toWellFormed() }));
   }
   const answer = await serveSeat(request, at.path, { workshop: at.workshop, seat: at.seat, role: at.role, rpc: door, files: env.FILES, assets: env.ASSETS, waitUntil });
-  return answer ?? (await serveFrontend(request, env, at.path));
+  return answer ?? (await serveOwnExtension(request, at.path)) ?? (await serveFrontend(request, env, at.path));
 }
 
 /** The upgrade as the object sees it: who it is from, and nothing a client wrote but the handshake. No cookie or password reaches the object. */
