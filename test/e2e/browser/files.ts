@@ -37,15 +37,14 @@ export function files(stage: Stage): void {
       expect((await stage.room.client(number).fetch("/upload/image", { method: "POST", body: form })).status).toBe(200);
       seat = await stage.seated(number);
       await seat.load(invertGraph("first.png"), "files");
-      const shown = await seat.picture("LoadImage");
+      expect(await seat.picture("LoadImage")).toContain("filename=first.png");
       const chooser = seat.page.waitForEvent("filechooser");
       await seat.page.evaluate(() => {
         const widget = window.app.graph.nodes.find((node) => node.type === "LoadImage")?.widgets?.find(({ name }) => name === "upload");
         widget?.callback?.(widget.value);
       });
       await (await chooser).setFiles({ name: "mein bild ü.png", mimeType: "image/png", buffer: await plainPng({ r: 10, g: 200, b: 30 }) });
-      await seat.picture("LoadImage", shown);
-      expect((await seat.node("LoadImage")).widgets["image"]).toBe("mein bild ü.png");
+      await seat.until("the uploaded picture", () => window.app.graph.nodes.some(({ widgets, imgs }) => widgets?.[0]?.value === "mein bild ü.png" && imgs?.[0]?.naturalWidth === 64 && new URL(imgs[0].src).searchParams.get("filename") === "mein bild ü.png"));
       await seat.run();
       expect(await colourOf(stage, number, await seat.picture("SaveImage"))).toEqual([245, 54, 225]);
     });
@@ -58,9 +57,8 @@ export function files(stage: Stage): void {
         document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));
       }, bytes);
       const pasted = await seat.until("the pasted picture", () => {
-        const nodes = window.app.graph.nodes.filter((node) => node.type === "LoadImage");
-        const image = nodes[1]?.imgs?.[0];
-        return image !== undefined && image.naturalWidth === 64 ? image.src : false;
+        const found = window.app.graph.nodes.find((node) => node.type === "LoadImage" && String(node.widgets?.[0]?.value).endsWith("image.png"))?.imgs?.[0];
+        return found !== undefined && found.naturalWidth > 0 && new URL(found.src).searchParams.get("filename") === "image.png" ? found.src : false;
       });
       expect(await colourOf(stage, number, String(pasted))).toEqual([200, 0, 100]);
     });
@@ -85,7 +83,7 @@ export function files(stage: Stage): void {
       await seat.page.mouse.down();
       await seat.page.mouse.move(x + 120, y, { steps: 12 });
       await seat.page.mouse.up();
-      await seat.page.getByRole("button", { name: "Save", exact: true }).click();
+      await seat.page.getByRole("dialog").getByRole("button", { name: /Save$/ }).click();
       await seat.until("the mask to be saved", () => String(window.app.graph.nodes.find((node) => node.type === "LoadImage")?.widgets?.[0]?.value).includes("clipspace/"));
       const name = String((await seat.node("LoadImage")).widgets["image"]);
       expect(name).toMatch(/^clipspace\/clipspace-painted-masked-\d+\.png \[input\]$/);

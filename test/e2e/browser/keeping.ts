@@ -5,8 +5,9 @@ import type { Stage } from "./stage.ts";
 import type { SeatPage } from "./support/seat-page.ts";
 
 async function openWorkflows(seat: SeatPage): Promise<void> {
-  await seat.page.getByRole("button", { name: /^Workflows/ }).click();
-  await seat.page.getByPlaceholder("Search Workflows...").waitFor();
+  const search = seat.page.getByPlaceholder("Search Workflows...");
+  if (!(await search.isVisible())) await seat.page.getByRole("button", { name: /^Workflows/ }).click();
+  await search.waitFor();
 }
 
 /** The tree's entry of this name; names may be shown with or without their ending. */
@@ -42,6 +43,7 @@ export function keeping(stage: Stage): void {
       expect(await saved()).toEqual(["second name.json"]);
 
       await seat.reload();
+      await openWorkflows(seat);
       await entry(seat, "Text to picture \\(sandbox\\)").click();
       await seat.title(/^Text to picture \(sandbox\)/);
       await entry(seat, "second name").click();

@@ -12,7 +12,7 @@ export class SeatPage {
   readonly access: SeatAccess;
   /** Failed requests, errors in the console, exceptions, and requests to anywhere but the product. */
   readonly problems: string[] = [];
-  /** Addresses the tab itself went to. */
+  /** Documents the tab asked for, redirects included. */
   readonly visits: string[] = [];
   readonly #answered = new Set<Request>();
 
@@ -78,16 +78,16 @@ export class SeatPage {
   }
 
   /** Waits for a picture on the first node of this type that the page has loaded; returns its address. */
-  async picture(type: string, not = ""): Promise<string> {
-    const handle = await this.until(
+  async picture(type: string): Promise<string> {
+    const src = await this.until(
       `a picture on ${type}`,
-      ([wanted, former]) => {
+      (wanted) => {
         const image = window.app.graph.nodes.find((node) => node.type === wanted)?.imgs?.[0];
-        return image !== undefined && image.naturalWidth > 0 && image.src !== former ? image.src : false;
+        return image !== undefined && image.naturalWidth > 0 && !image.src.startsWith("blob:") ? image.src : false;
       },
-      [type, not] as const,
+      type,
     );
-    return String(handle);
+    return String(src);
   }
 
   async node(type: string): Promise<Pick<ComfyNode, "id" | "type" | "progress" | "has_errors"> & { widgets: Record<string, unknown>; badInputs: string[] }> {
@@ -131,6 +131,11 @@ export class SeatPage {
     }
   }
 
+  /** Takes out problems that may or may not occur. */
+  tolerate(...patterns: RegExp[]): void {
+    this.problems.splice(0, this.problems.length, ...this.problems.filter((problem) => !patterns.some((pattern) => pattern.test(problem))));
+  }
+
   /** Nothing went wrong that was not forgiven. */
   wasWell(): void {
     expect(this.problems.splice(0)).toEqual([]);
@@ -140,11 +145,12 @@ export class SeatPage {
     const home = new URL(this.access.url).host;
     this.page.on("request", (request) => {
       const url = new URL(request.url());
+      if (request.isNavigationRequest() && request.frame() === this.page.mainFrame()) this.visits.push(request.url());
       if (/^(https?|wss?):$/.test(url.protocol) && url.host !== home) this.problems.push(`left the host: ${request.url()}`);
     });
     this.page.on("response", (response) => {
+      this.#answered.add(response.request());
       if (response.status() >= 400) this.problems.push(`${response.status()} ${response.request().method()} ${response.url()}`);
-      else this.#answered.add(response.request());
     });
     this.page.on("requestfailed", (request) => {
       const reason = request.failure()?.errorText ?? "failed";
@@ -156,8 +162,5 @@ export class SeatPage {
       if (message.type() === "error") this.problems.push(`console: ${message.text()}`);
     });
     this.page.on("pageerror", (error) => this.problems.push(`exception: ${error.message}`));
-    this.page.on("framenavigated", (frame) => {
-      if (frame === this.page.mainFrame()) this.visits.push(frame.url());
-    });
   }
 }
