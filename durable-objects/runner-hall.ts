@@ -61,8 +61,17 @@ export class RunnerHall {
   #ask(socket: WebSocket, at: RunnerSocket): void {
     this.#sockets.write(socket, { ...at, waiting: true, job: null, attempt: 0, lease: null });
     this.count(at.pool);
+    const lost = this.#lostOnTheWay(at);
+    if (lost) return void this.#handOver(socket, at, lost);
     const open = this.#openDispatch(at.pool);
     if (open) void this.offer(open);
+  }
+
+  /** What this runner has claimed and asks beside: the frame with the work never reached it. The claim repeated gives the same again [Q52]. */
+  #lostOnTheWay({ pool, runner }: RunnerSocket): Offer | null {
+    if (!runner) return null;
+    const held = [...this.#engine.state.attempts.values()].find((attempt) => attempt.pool === pool && attempt.lease?.runner === runner.id);
+    return held ? { job: held.job, attempt: held.number, pool, claimBefore: held.claimBefore } : null;
   }
 
   #openDispatch(pool: string): Offer | null {
