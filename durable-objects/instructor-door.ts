@@ -56,6 +56,7 @@ export class InstructorDoor {
       }),
     );
     if (!decision.ok) return advised(refused(decision));
+    this.#shell.room.places.expire();
     return { ok: true, done: this.#done(`Taken back: it ${does}.`, null, "Do it again if it is wanted after all.", {}) };
   }
 
@@ -77,6 +78,7 @@ export class InstructorDoor {
       if (made.ok && plan.audit) this.#record({ by, ...plan.audit });
     });
     if (!decision.ok) return advised(refused(decision));
+    this.#shell.room.places.expire();
     const result = typeof decision.result === "object" && decision.result !== null ? { ...decision.result } : {};
     if ("answer" in result && result.answer === "not_found") return advised({ ok: false, reason: "not_found", message: "There is no such job." });
     const says = plan.says(decision.result);

@@ -55,6 +55,11 @@ export class Places {
     return this.#forecasts;
   }
 
+  /** Somebody has just changed the order by hand and looks at it: the next look is a fresh one. */
+  expire(): void {
+    this.#at = 0;
+  }
+
   #renew(now: number): void {
     this.#forecasts = forecast(this.#engine.state, now);
     this.#at = now;
