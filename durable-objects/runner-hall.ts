@@ -70,7 +70,7 @@ export class RunnerHall {
   /** What this runner has claimed and asks beside: the frame with the work never reached it. The claim repeated gives the same again [Q52]. */
   #lostOnTheWay({ pool, runner }: RunnerSocket): Offer | null {
     if (!runner) return null;
-    const held = [...this.#engine.state.attempts.values()].find((attempt) => attempt.pool === pool && attempt.lease?.runner === runner.id);
+    const held = [...this.#engine.state.attempts.values()].find((attempt) => attempt.pool === pool && attempt.lease?.runner === runner.id && this.#engine.state.jobs.get(attempt.job)?.state === "running");
     return held ? { job: held.job, attempt: held.number, pool, claimBefore: held.claimBefore } : null;
   }
 
