@@ -52,16 +52,15 @@ export class RunnerHall {
     if (!at.runner) return;
     this.#sockets.write(socket, { ...at, waiting: false, job: offer.job, attempt: offer.attempt, lease: null });
     const work = await this.#desk.work(offer, { runner: at.runner }, at.base_url);
-    if (!("dispatch" in work)) return this.#ask(socket, { ...at, waiting: true, job: null, lease: null });
+    if (!("dispatch" in work)) return this.#ask(socket, at, null);
     this.#sockets.write(socket, { ...at, waiting: false, job: offer.job, attempt: offer.attempt, lease: work.claim.lease_id });
     tell(socket, { type: "work", work });
   }
 
   /** A runner asks for work: the oldest open dispatch of its pool, or it waits. */
-  #ask(socket: WebSocket, at: RunnerSocket): void {
+  #ask(socket: WebSocket, at: RunnerSocket, lost = this.#lostOnTheWay(at)): void {
     this.#sockets.write(socket, { ...at, waiting: true, job: null, attempt: 0, lease: null });
     this.count(at.pool);
-    const lost = this.#lostOnTheWay(at);
     if (lost) return void this.#handOver(socket, at, lost);
     const open = this.#openDispatch(at.pool);
     if (open) void this.offer(open);
