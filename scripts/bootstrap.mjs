@@ -16,6 +16,7 @@ const SCRIPTS = {
   check: { file: "scripts/check.ts", frontend: ["default"] },
   bench: { file: "scripts/bench/main.ts", frontend: ["default"] },
   workshop: { file: "scripts/workshop.ts", frontend: [] },
+  upload: { file: "scripts/upload.ts", frontend: [] },
   conformance: { file: "scripts/conformance.ts", frontend: [] },
   gpu: { file: "scripts/gpu.ts", frontend: [] },
   "build-runner": { file: "scripts/build-runner.ts", frontend: [] },
