@@ -1,7 +1,11 @@
 // One load driver for the product and its peers: keep-alive HTTP from this process, so that what differs is the server.
 import { Agent, request } from "node:http";
+import type { Row } from "./main.ts";
 
 export type Answer = { status: number; body: string; ms: number };
+export type Print = (row: Row) => void;
+/** Where users send, and what they sign in with. */
+export type Target = { url(user: number): string; headers(user: number): Record<string, string> };
 
 export function makeAgent(connections: number): Agent {
   return new Agent({ keepAlive: true, maxSockets: connections });
@@ -28,6 +32,23 @@ export function percentile(values: number[], p: number): number {
   return sorted[Math.max(0, Math.ceil(p * sorted.length) - 1)] ?? Number.NaN;
 }
 
+export function median(values: number[]): number {
+  return percentile(values, 0.5);
+}
+
 export function rounded(value: number, digits = 2): number {
   return Number(value.toFixed(digits));
+}
+
+export async function sleep(ms: number): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** Awaits until `done` answers true, looking every `everyMs`; throws with `what` after `withinMs`. */
+export async function until(what: string, withinMs: number, done: () => boolean | Promise<boolean>, everyMs = 5): Promise<void> {
+  const deadline = performance.now() + withinMs;
+  while (!(await done())) {
+    if (performance.now() > deadline) throw new Error(`${what} did not happen within ${withinMs} ms`);
+    await sleep(everyMs);
+  }
 }

@@ -5,28 +5,46 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Miniflare } from "miniflare";
-import { canonicalJson, sha256Hex } from "../../gpu-adapter/canonical.ts";
 import { ROOT } from "../stack.ts";
+import type { Target } from "./driver.ts";
+import { catalogReport, SESSION_SECRET } from "./workload.ts";
 
 const OPERATOR = "bench-operator-token-0123456789";
 
-export type Product = { url: string; seats: { seat: string; authorization: string }[]; instructor: string; poolToken: string; ops(method: string, path: string, body?: unknown): Promise<Record<string, unknown>>; close(): Promise<void> };
+export type Seat = { seat: string; password: string; authorization: string; cookie: string };
+export type Room = { workshop: string; seats: Seat[]; poolToken: string; /** `ws://…/next` of its pool */ poolUrl: string };
+export type Product = Room & {
+  url: string;
+  stateDir: string;
+  ops(method: string, path: string, body?: unknown): Promise<Record<string, unknown>>;
+  /** Another workshop beside the first, with a pool of `slots`. */
+  room(workshop: string, seats: number, slots: number): Promise<Room>;
+  /** Ends the runtime, lets `between` at its state, and starts it again. */
+  restart(between?: () => void): Promise<void>;
+  close(): Promise<void>;
+};
 
-function bundle(): Record<string, { type: "esm" | "wasm"; contents: Uint8Array<ArrayBuffer> }> {
-  const outdir = join(ROOT, "dist/worker-bench");
+type Modules = Record<string, { type: "esm" | "wasm"; contents: Uint8Array<ArrayBuffer> }>;
+let bundled: Modules | null = null;
+
+function bundle(): Modules {
+  if (bundled !== null) return bundled;
+  const outdir = mkdtempSync(join(tmpdir(), "comfyume-bundle-"));
   execFileSync(process.execPath, [join(ROOT, "node_modules/wrangler/bin/wrangler.js"), "deploy", "--dry-run", "--outdir", outdir], { cwd: ROOT, stdio: "ignore", env: { ...process.env, WRANGLER_SEND_METRICS: "false" } });
   const files = readdirSync(outdir).filter((name) => /\.(js|wasm)$/.test(name));
-  return Object.fromEntries(files.map((name) => [name, { type: name.endsWith(".js") ? "esm" : "wasm", contents: new Uint8Array(readFileSync(join(outdir, name))) }]));
+  bundled = Object.fromEntries(files.map((name) => [name, { type: name.endsWith(".js") ? "esm" : "wasm", contents: new Uint8Array(readFileSync(join(outdir, name))) }]));
+  rmSync(outdir, { recursive: true, force: true });
+  return bundled;
 }
 
-/** A workshop with `seats` seats, one pulling pool of `slots`, limits out of the way, and the node catalog of a real ComfyUI. */
-export async function startProduct(seats: number, slots: number): Promise<Product> {
-  const state = mkdtempSync(join(tmpdir(), "comfyume-bench-"));
+async function startRuntime(stateDir: string): Promise<{ miniflare: Miniflare; url: string }> {
   const text = (value: string): { type: "text"; value: string } => ({ type: "text", value });
   const miniflare = new Miniflare({
     port: 0,
     ...(process.env.BENCH_INSPECTOR ? { inspectorPort: Number(process.env.BENCH_INSPECTOR) } : {}),
-    resourcePersistencePath: state,
+    resourcePersistencePath: stateDir,
+    // What the Worker logs about itself must not stand between the figures.
+    handleStructuredLogs: ({ level, message }) => void (level === "error" && process.stderr.write(`  ${message}\n`)),
     workers: [
       {
         config: {
@@ -37,7 +55,7 @@ export async function startProduct(seats: number, slots: number): Promise<Produc
             WORKSHOP: { type: "durable-object", exportName: "Workshop", worker: "comfyume" },
             DIRECTORY: { type: "durable-object", exportName: "Directory", worker: "comfyume" },
             FILES: { type: "r2", name: "files" },
-            SESSION_SECRET: text("bench-session-secret-0123456789abcdef"),
+            SESSION_SECRET: text(SESSION_SECRET),
             OPERATOR_TOKEN: text(OPERATOR),
             DEFAULT_WORKSHOP: text("bench"),
             FRONTEND: text("none"),
@@ -49,48 +67,64 @@ export async function startProduct(seats: number, slots: number): Promise<Produc
     ],
   });
   await miniflare.ready;
-  const url = String(await miniflare.unsafeGetDirectURL()).replace(/\/$/, "");
+  return { miniflare, url: String(await miniflare.unsafeGetDirectURL()).replace(/\/$/, "") };
+}
+
+/** A workshop `bench` with `seats` seats, one pulling pool of `slots`, limits out of the way, and the node catalog of a real ComfyUI. */
+export async function startProduct(seats: number, slots: number): Promise<Product> {
+  const stateDir = mkdtempSync(join(tmpdir(), "comfyume-bench-"));
+  let runtime = await startRuntime(stateDir);
   const ops = async (method: string, path: string, body?: unknown): Promise<Record<string, unknown>> => {
-    const answer = await fetch(`${url}/ops/v1${path}`, { method, headers: { Authorization: `Bearer ${OPERATOR}`, "Content-Type": "application/json" }, body: body === undefined ? undefined : JSON.stringify(body) });
+    const answer = await fetch(`${runtime.url}/ops/v1${path}`, { method, headers: { Authorization: `Bearer ${OPERATOR}`, "Content-Type": "application/json" }, body: body === undefined ? undefined : JSON.stringify(body) });
     if (!answer.ok) throw new Error(`${method} ${path}: ${answer.status} ${(await answer.text()).slice(0, 300)}`);
     return (await answer.json()) as Record<string, unknown>;
   };
-  const made = (await ops("POST", "/workshops", { workshop: "bench", seats, pools: [{ id: "bench", provider: "pull", max_in_flight: slots }], limits: { seat_max: 100_000, queue_max: 100_000 } })) as { seats: { seat: string; password: string }[]; instructor: { password: string } };
-  const { token } = (await ops("POST", "/workshops/bench/pools/bench/token", {})) as { token: string };
-  await postCatalog(url, token);
-  const basic = (name: string, password: string): string => `Basic ${Buffer.from(`${name}:${password}`).toString("base64")}`;
+  const room = async (workshop: string, count: number, width: number): Promise<Room> => {
+    const limits = { seat_max: 100_000, queue_max: 100_000 };
+    const made = (await ops("POST", "/workshops", { workshop, seats: count, pools: [{ id: "bench", provider: "pull", max_in_flight: width }], limits })) as { seats: { seat: string; password: string }[] };
+    const { token } = (await ops("POST", `/workshops/${workshop}/pools/bench/token`, {})) as { token: string };
+    await postCatalog(`${runtime.url}/runner/v1/${workshop}/pools/bench/catalog`, token);
+    const signedIn = await Promise.all(made.seats.map(({ seat, password }) => signIn(runtime.url, workshop, seat, password)));
+    return { workshop, seats: signedIn, poolToken: token, poolUrl: `${runtime.url.replace(/^http/, "ws")}/runner/v1/${workshop}/pools/bench/next` };
+  };
+  const first = await room("bench", seats, slots);
   return {
-    url,
+    ...first,
+    get url() {
+      return runtime.url;
+    },
+    get poolUrl() {
+      return `${runtime.url.replace(/^http/, "ws")}/runner/v1/bench/pools/bench/next`;
+    },
+    stateDir,
     ops,
-    poolToken: token,
-    instructor: basic("instructor", made.instructor.password),
-    seats: made.seats.map(({ seat, password }) => ({ seat, authorization: basic(seat, password) })),
+    room,
+    restart: async (between = () => undefined) => {
+      await runtime.miniflare.dispose();
+      between();
+      runtime = await startRuntime(stateDir);
+    },
     close: async () => {
-      await miniflare.dispose();
-      rmSync(state, { recursive: true, force: true });
+      await runtime.miniflare.dispose();
+      rmSync(stateDir, { recursive: true, force: true });
     },
   };
 }
 
+/** The seats of a room as users that send prompts, signed in by their cookies as browsers are. */
+export function asTarget(product: Product, room: Room = product): Target {
+  const seat = (user: number): Seat | undefined => room.seats[user % room.seats.length];
+  return { url: (user) => `${product.url}/${room.workshop}/${seat(user)?.seat}/prompt`, headers: (user) => ({ cookie: seat(user)?.cookie ?? "" }) };
+}
+
+async function signIn(url: string, workshop: string, seat: string, password: string): Promise<Seat> {
+  const answer = await fetch(`${url}/${workshop}/login`, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ seat, password }) });
+  if (!answer.ok) throw new Error(`sign-in of ${seat}: ${answer.status} ${await answer.text()}`);
+  await answer.body?.cancel();
+  return { seat, password, authorization: `Basic ${Buffer.from(`${seat}:${password}`).toString("base64")}`, cookie: answer.headers.getSetCookie()[0]?.split(";")[0] ?? "" };
+}
+
 async function postCatalog(url: string, token: string): Promise<void> {
-  const recording = JSON.parse(readFileSync(join(ROOT, "test/recordings/object_info.json"), "utf8")) as Record<string, unknown>;
-  const rest = { object_info: recording.object_info ?? recording, extensions: [], embeddings: [], models: {}, system_stats: { system: { comfyui_version: "0.3.64" }, devices: [] } };
-  const report = { digest: await sha256Hex(canonicalJson(rest)), ...rest };
-  const answer = await fetch(`${url}/runner/v1/bench/pools/bench/catalog`, { method: "POST", headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" }, body: JSON.stringify(report) });
+  const answer = await fetch(url, { method: "POST", headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" }, body: JSON.stringify(await catalogReport()) });
   if (!answer.ok) throw new Error(`catalog: ${answer.status} ${await answer.text()}`);
-}
-
-/** A graph of real nodes and a workflow beside it, `bytes` in all when sent (8 to 30 KB is what the stock frontend sends). `n` makes it distinct. */
-export function promptBody(n: number, bytes: number): string {
-  const prompt: Record<string, unknown> = { "1": { class_type: "EmptyImage", inputs: { width: 64, height: 64, batch_size: 1, color: n % 0xffffff } } };
-  const nodes = Math.max(1, Math.floor(bytes / 400));
-  for (let i = 2; i < 2 + nodes; i++) prompt[i] = { class_type: "ImageInvert", inputs: { image: [String(i - 1), 0] }, _meta: { title: "Invert Image" } };
-  prompt[2 + nodes] = { class_type: "SaveImage", inputs: { images: [String(1 + nodes), 0], filename_prefix: "bench" } };
-  const bare = JSON.stringify({ prompt, client_id: "bench", extra_data: { extra_pnginfo: { workflow: { pad: "" } } } });
-  return bare.replace('"pad":""', `"pad":"${"w".repeat(Math.max(0, bytes - bare.length))}"`);
-}
-
-/** The size of the nth prompt: 8 to 30 KB, evenly spread, the same in every run. */
-export function promptSize(n: number): number {
-  return 8_000 + ((n * 7_919) % 22_000);
 }

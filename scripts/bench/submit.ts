@@ -1,18 +1,23 @@
-// Submit, the whole path: sign-in check, validation against a real object_info, admission, durable commit. 20 users at once, 50 jobs each, 8 to 30 KB.
-import type { Row } from "./main.ts";
-import { makeAgent, percentile, post, rounded } from "./driver.ts";
-import { hasRedis, startPeer } from "./peer-bullmq.ts";
-import { promptBody, promptSize, startProduct } from "./product.ts";
+// Submit, the whole path: sign-in, validation against a real object_info, admission, durable commit. 20 users at once, 50 jobs each, 8 to 30 KB.
+// Beside it, round by round, BullMQ behind a server that only parses (`bare`) and behind one that also checks what the product checks (`whole`).
+import { makeAgent, median, percentile, post, type Print, rounded, type Target } from "./driver.ts";
+import { hasRedis, type Peer, startPeer } from "./peer-bullmq.ts";
+import { asTarget, startProduct } from "./product.ts";
+import { promptBody, promptSize } from "./workload.ts";
 
 const USERS = 20;
 const JOBS = 50;
+/** Of each case, in turn: whatever else the machine does meets all of them alike. */
+const ROUNDS = 5;
+const METRICS = [["p50", 0.5], ["p95", 0.95], ["p99", 0.99]] as const;
 
-type Target = { url(user: number): string; headers(user: number): Record<string, string> };
+export type Burst = { each: number[]; wall: number };
+type Case = { name: string; target: Target; rounds: Burst[] };
 
 /** Each user sends one job after another; all users at once. Answers ms per submit and the wall time in ms. */
-export async function burst(target: Target, users = USERS, jobs = JOBS, from = 0): Promise<{ each: number[]; wall: number }> {
+export async function burst(target: Target, users = USERS, jobs = JOBS, from = 0, size = promptSize): Promise<Burst> {
   const agent = makeAgent(users);
-  const bodies = Array.from({ length: users * jobs }, (_, n) => promptBody(from + n, promptSize(from + n)));
+  const bodies = Array.from({ length: users * jobs }, (_, n) => promptBody(from + n, size(from + n)));
   const each: number[] = [];
   const began = performance.now();
   await Promise.all(
@@ -29,29 +34,44 @@ export async function burst(target: Target, users = USERS, jobs = JOBS, from = 0
   return { each, wall };
 }
 
-function report(print: (row: Row) => void, name: string, { each, wall }: { each: number[]; wall: number }): number {
-  const perSecond = each.length / (wall / 1000);
-  print({ suite: "submit", case: name, metric: "throughput", value: rounded(perSecond, 1), unit: "jobs/s" });
-  for (const [metric, p] of [["p50", 0.5], ["p95", 0.95], ["p99", 0.99]] as const) print({ suite: "submit", case: name, metric, value: rounded(percentile(each, p)), unit: "ms" });
-  return perSecond;
+const rate = ({ each, wall }: Burst): number => each.length / (wall / 1000);
+
+function report(print: Print, { name, rounds }: Case, suite: string): void {
+  const prefix = suite === "submit" ? "" : "submit/";
+  print({ suite, case: `${prefix}${name}`, metric: "throughput", value: rounded(median(rounds.map(rate)), 1), unit: "jobs/s" });
+  for (const [metric, p] of METRICS) print({ suite, case: `${prefix}${name}`, metric, value: rounded(median(rounds.map(({ each }) => percentile(each, p)))), unit: "ms" });
 }
 
-export async function run(_args: string[], print: (row: Row) => void): Promise<void> {
+/** Round against round: the two were measured one after the other. */
+function compare(print: Print, ours: Case, theirs: Case): void {
+  const ratios = (of: (one: Burst) => number): number => median(ours.rounds.map((one, n) => of(one) / of(theirs.rounds[n] ?? one)));
+  print({ suite: "peers", case: `submit/product:${theirs.name}`, metric: "throughput_ratio", value: rounded(ratios(rate)), unit: "x" });
+  print({ suite: "peers", case: `submit/product:${theirs.name}`, metric: "p99_ratio", value: rounded(ratios(({ each }) => percentile(each, 0.99))), unit: "x" });
+}
+
+export async function run(args: string[], print: Print): Promise<void> {
+  const rounds = Number(args[0] ?? ROUNDS);
   const product = await startProduct(USERS, 1);
-  const target: Target = { url: (user) => `${product.url}/bench/${product.seats[user]?.seat}/prompt`, headers: (user) => ({ authorization: product.seats[user]?.authorization ?? "" }) };
-  await burst(target, USERS, 5, 100_000);
-  const ours = report(print, "product", await burst(target));
-  await product.close();
-  if (!hasRedis()) {
-    process.stderr.write("  peers skipped: redis-server is not installed (apt-get install redis-server)\n");
-    return;
-  }
-  for (const fsync of ["everysec", "always"] as const) {
-    const peer = await startPeer(fsync);
-    const theirs: Target = { url: () => peer.url, headers: () => ({}) };
-    await burst(theirs, USERS, 5, 100_000);
-    const rate = report(print, `bullmq/${fsync}`, await burst(theirs));
-    print({ suite: "submit", case: `product:bullmq/${fsync}`, metric: "ratio", value: rounded(ours / rate), unit: "x" });
-    await peer.close();
+  const ours: Case = { name: "product", target: asTarget(product), rounds: [] };
+  const peers: Peer[] = [];
+  const theirs: Case[] = [];
+  try {
+    for (const fsync of hasRedis() ? (["everysec", "always"] as const) : []) {
+      const peer = await startPeer(fsync);
+      peers.push(peer);
+      for (const front of ["bare", "whole"] as const) theirs.push({ name: `bullmq-${front}/${fsync}`, target: { url: () => peer.urls[front], headers: ours.target.headers }, rounds: [] });
+    }
+    // Compilers and caches of every case get the same warm-up.
+    for (const { target } of [ours, ...theirs]) await burst(target, USERS, JOBS, 900_000);
+    for (let round = 0; round < rounds; round++) {
+      for (const one of [ours, ...theirs]) one.rounds.push(await burst(one.target, USERS, JOBS, round * USERS * JOBS));
+      for (const peer of peers) await peer.clear();
+    }
+    report(print, ours, "submit");
+    for (const one of theirs) report(print, one, "peers");
+    for (const one of theirs) compare(print, ours, one);
+  } finally {
+    for (const peer of peers) await peer.close();
+    await product.close();
   }
 }
