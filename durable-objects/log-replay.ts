@@ -59,7 +59,8 @@ export class Replay {
         this.#result.revision = line.base;
         return;
       case "row":
-        this.#row(line.of, line.value as never);
+        // The state takes ownership of its records; the caller keeps its line.
+        this.#row(line.of, structuredClone(line.value) as never);
         return;
       case "entry":
         this.#entry(line);
