@@ -2,7 +2,7 @@
 // Invariant: a job's end is one write and one set of frames, both made from the committed record.
 import type { RunResult } from "../gpu-adapter/contract.ts";
 import { closingFrame, endingOf } from "./endings.ts";
-import { leaveJob } from "./job-leavings.ts";
+import { leaveJob, withdrawOutputs } from "./job-leavings.ts";
 import { endJob, jobFacts, liveCounts, setHeard } from "./job-store.ts";
 import type { Decision, QueueEvent } from "./queue/index.ts";
 import type { RunRelay } from "./run-relay.ts";
@@ -45,7 +45,7 @@ export class JobKeeper {
           this.#live.set(event.seat, this.remaining(event.seat) + 1);
           break;
         case "job_state":
-          if (event.to === "waiting") this.#relay.forget(event.job);
+          if (event.to === "waiting") this.#again(event.job, now);
           break;
         case "job_ended":
           this.#live.set(event.seat, this.remaining(event.seat) - 1);
@@ -60,6 +60,12 @@ export class JobKeeper {
       raiseSeatRevision(this.#sql, seat);
       this.#touched.add(seat);
     }
+  }
+
+  /** An attempt is over and the job waits for another: what was seen and stored of it no longer counts. */
+  #again(job: string, now: number): void {
+    this.#relay.forget(job);
+    withdrawOutputs(this.#sql, job, now);
   }
 
   #end(event: Ended, now: number, delivered: Delivered | null): void {

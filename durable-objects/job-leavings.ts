@@ -2,7 +2,7 @@
 // its prompt once its history entry is gone. Outputs stay. Runs inside the transaction that ends the job or deletes the entry; deletes no object itself.
 import { jobDocumentKey, jobOutputsPrefix } from "../r2/keys.ts";
 import { discard, note, SETTLE_MS } from "./garbage.ts";
-import { integer, type Sql } from "./sql.ts";
+import { integer, type Sql, text } from "./sql.ts";
 
 /** The end of a job. `inHistory` false: it never ran, so nobody can ask for its prompt any more. `now` in ms. */
 export function leaveJob(sql: Sql, workshop: string, job: string, end: { promptKey: string | null; inHistory: boolean }, now: number): void {
@@ -14,6 +14,12 @@ export function leaveJob(sql: Sql, workshop: string, job: string, end: { promptK
     discard(sql, attempts.map((attempt) => jobDocumentKey(workshop, job, attempt)), now);
   }
   if (!end.inHistory) forgetJobs(sql, [job], now);
+}
+
+/** A job that runs again makes its files again: what a lost attempt had committed loses its name, so that every output is there once [I1]. */
+export function withdrawOutputs(sql: Sql, job: string, now: number): void {
+  const keys = sql.all("DELETE FROM files WHERE job = ? RETURNING key", job).map((row) => text(row, "key"));
+  discard(sql, keys, now);
 }
 
 /** Entries that have left history: temp files lose their names, texts of prompts go. The job's own record stays [Q7]. A history of thousands is cleared in four statements. */

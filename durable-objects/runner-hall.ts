@@ -3,6 +3,7 @@
 import { runnerFrame, type ClaimRequest, type PlatformFrame, type RunnerFrame, type Work } from "../gpu-adapter/contract.ts";
 import type { AttemptRef, PoolSetup } from "./contract.ts";
 import type { Engine } from "./engine.ts";
+import type { Attempt } from "./queue/index.ts";
 import type { RunnerDesk } from "./runner-desk.ts";
 import type { Run, RunnerProtocol } from "./runner-protocol.ts";
 import { type AttemptSocket, type RunnerSocket, send, type Sockets } from "./sockets.ts";
@@ -11,7 +12,7 @@ import { type AttemptSocket, type RunnerSocket, send, type Sockets } from "./soc
 const POLLER_PRESENT_MS = 60_000;
 
 type Offer = { job: string; attempt: number; pool: string; claimBefore: number };
-type Poller = { pool: string; seen: number; request: ClaimRequest; baseUrl: string; answer: ((work: Work | null) => void) | null };
+type Poller = { pool: string; seen: number; request: ClaimRequest; baseUrl: string; answer: ((work: Promise<Work | null> | null) => void) | null };
 
 export class RunnerHall {
   readonly #sockets: Sockets;
@@ -33,25 +34,35 @@ export class RunnerHall {
 
   /** Gives a committed dispatch to a waiting runner of its pool; without one it stays open until somebody asks. */
   async offer(offer: Offer): Promise<void> {
-    const waiting = this.#sockets.runners(offer.pool).filter(({ at }) => at.waiting && at.runner !== null);
+    const waiting = this.#sockets.runners(offer.pool).filter(({ at }) => at.waiting && at.runner !== null && !this.#keptAway(at.runner.id));
     const slot = this.#engine.state.attempts.get(`${offer.job}#${offer.attempt}`)?.slot;
     const familiar = slot === undefined ? null : (this.#engine.state.slots.get(slot)?.runner ?? null);
     const chosen = waiting.find(({ at }) => at.runner?.id === familiar) ?? waiting[0];
     if (chosen) return await this.#handOver(chosen.socket, chosen.at, offer);
     for (const poller of this.#pollers.values()) {
-      if (poller.pool !== offer.pool || !poller.answer) continue;
-      const answer = poller.answer;
-      poller.answer = null;
-      const work = await this.#desk.work(offer, poller.request, poller.baseUrl);
-      answer("dispatch" in work ? work : null);
+      if (poller.pool !== offer.pool || !poller.answer || this.#keptAway(poller.request.runner.id)) continue;
+      poller.answer(this.#workFor(poller, offer));
       return;
     }
+  }
+
+  async #workFor({ request, baseUrl }: Pick<Poller, "request" | "baseUrl">, offer: Offer): Promise<Work | null> {
+    const work = await this.#desk.work(offer, request, baseUrl);
+    return "dispatch" in work ? work : null;
+  }
+
+  /** [Q52] A runner in quarantine would be refused; it is offered nothing and has no slot. */
+  #keptAway(runner: string): boolean {
+    return (this.#engine.state.runners.get(runner)?.quarantinedUntil ?? 0) > this.#engine.now();
   }
 
   async #handOver(socket: WebSocket, at: RunnerSocket, offer: Offer): Promise<void> {
     if (!at.runner) return;
     this.#sockets.write(socket, { ...at, waiting: false, job: offer.job, attempt: offer.attempt, lease: null });
-    const work = await this.#desk.work(offer, { runner: at.runner }, at.base_url);
+    const work = await this.#desk.work(offer, { runner: at.runner }, at.base_url).catch((error: unknown) => {
+      this.#sockets.write(socket, { ...at, waiting: true, job: null, attempt: 0, lease: null });
+      throw error;
+    });
     if (!("dispatch" in work)) return this.#ask(socket, at, null);
     this.#sockets.write(socket, { ...at, waiting: false, job: offer.job, attempt: offer.attempt, lease: work.claim.lease_id });
     tell(socket, { type: "work", work });
@@ -67,7 +78,7 @@ export class RunnerHall {
   }
 
   /** What this runner has claimed and asks beside: the frame with the work never reached it. The claim repeated gives the same again [Q52]. */
-  #lostOnTheWay({ pool, runner }: RunnerSocket): Offer | null {
+  #lostOnTheWay({ pool, runner }: Pick<RunnerSocket, "pool" | "runner">): Offer | null {
     if (!runner) return null;
     const held = [...this.#engine.state.attempts.values()].find((attempt) => attempt.pool === pool && attempt.lease?.runner === runner.id && this.#engine.state.jobs.get(attempt.job)?.state === "running");
     return held ? { job: held.job, attempt: held.number, pool, claimBefore: held.claimBefore } : null;
@@ -120,31 +131,46 @@ export class RunnerHall {
       case "next":
         return this.#ask(socket, at);
       case "event":
-        if (at.job === null) return tell(socket, { type: "stale", lease_id: frame.lease_id, reason: "stale" });
-        return this.#event(socket, { job: at.job, attempt: at.attempt }, frame);
+        return this.#event(socket, this.#refOf(socket, at, frame.lease_id), frame);
       case "result": {
         // Waiting first: the slot that this result frees may be filled by the same decision, and this runner is to get it.
-        this.#sockets.write(socket, { ...at, waiting: frame.next, job: null, attempt: 0, lease: null });
+        // A result that comes again while the runner has other work says nothing about that work.
+        const present = at.job === null || (at.job === frame.job_id && at.attempt === frame.attempt);
+        if (present) this.#sockets.write(socket, { ...at, waiting: frame.next, job: null, attempt: 0, lease: null });
         const answer = this.#protocol.result({ job: frame.job_id, attempt: frame.attempt }, frame.result);
         tell(socket, { type: "result_ack", job_id: frame.job_id, attempt: frame.attempt, status: answer.ok ? answer.status : answer.reason === "conflict" ? "conflict" : "stale" });
         const now = this.#sockets.read(socket) as RunnerSocket;
-        if (now.waiting) this.#ask(socket, now);
+        if (present && now.waiting) this.#ask(socket, now);
       }
     }
+  }
+
+  /** The attempt this lease holds, whatever the socket was last known for; a lease that holds nothing is refused by who is asked next [Q53]. */
+  #refOf(socket: WebSocket, at: RunnerSocket, lease: string): AttemptRef {
+    if (at.job !== null && at.lease === lease) return { job: at.job, attempt: at.attempt };
+    const held = this.#heldBy(lease);
+    if (held === undefined) return { job: "", attempt: 0 };
+    this.#sockets.write(socket, { ...at, waiting: false, job: held.job, attempt: held.number, lease });
+    return { job: held.job, attempt: held.number };
+  }
+
+  #heldBy(lease: string): Attempt | undefined {
+    return [...this.#engine.state.attempts.values()].find((attempt) => attempt.lease?.id === lease);
   }
 
   #hello(socket: WebSocket, at: RunnerSocket, frame: RunnerFrame & { type: "hello" }): void {
     for (const other of this.#sockets.runners(at.pool)) {
       if (other.socket !== socket && other.at.runner?.id === frame.runner.id) other.socket.close(4000, "a newer connection of this runner");
     }
-    const held = frame.lease_id === undefined ? undefined : [...this.#engine.state.attempts.values()].find((attempt) => attempt.lease?.id === frame.lease_id);
+    const held = frame.lease_id === undefined ? undefined : this.#heldBy(frame.lease_id);
     this.#sockets.write(socket, { ...at, runner: frame.runner, waiting: false, job: held?.job ?? null, attempt: held?.number ?? 0, lease: held ? (frame.lease_id ?? null) : null });
     this.#run<"runner_seen">({ type: "runner_seen", runner: frame.runner.id, pool: at.pool });
     this.count(at.pool);
     tell(socket, { type: "welcome", want_catalog: !this.#desk.knowsCatalog(at.pool, frame.catalog_digest) });
     if (frame.lease_id === undefined) return;
-    if (held) tell(socket, { type: "ack", lease_id: frame.lease_id, seq: this.#protocol.acknowledged(held.job) });
-    else tell(socket, { type: "stale", lease_id: frame.lease_id, reason: "stale" });
+    if (!held) return tell(socket, { type: "stale", lease_id: frame.lease_id, reason: "stale" });
+    tell(socket, { type: "ack", lease_id: frame.lease_id, seq: this.#protocol.acknowledged(held.job) });
+    if (this.#protocol.stopping({ job: held.job, attempt: held.number })) tell(socket, { type: "cancel", lease_id: frame.lease_id });
   }
 
   /** Long poll: answers with work as soon as there is some, or null when `waitMs` is over. */
@@ -153,10 +179,12 @@ export class RunnerHall {
     this.#pollers.get(request.runner.id)?.answer?.(null);
     this.#pollers.set(request.runner.id, poller);
     this.count(pool);
+    const lost = this.#lostOnTheWay({ pool, runner: request.runner });
+    if (lost) return await this.#workFor(poller, lost);
     const open = this.#openDispatch(pool);
     return await new Promise<Work | null>((resolve) => {
       const timer = setTimeout(() => finish(null), waitMs);
-      const finish = (work: Work | null): void => {
+      const finish = (work: Promise<Work | null> | null): void => {
         clearTimeout(timer);
         poller.answer = null;
         resolve(work);
@@ -171,6 +199,15 @@ export class RunnerHall {
     for (const socket of this.#sockets.attempt(job, attempt)) tell(socket, what === "cancel" ? { type: "cancel", lease_id: lease } : { type: "stale", lease_id: lease, reason: "evicted" });
   }
 
+  /** After time went by: a runner whose attempt ran out is told so. It drops the run, or, when the work never reached it, asks again. */
+  release(pool: string): void {
+    for (const { socket, at } of this.#sockets.runners(pool)) {
+      if (at.lease === null || this.#heldBy(at.lease) !== undefined) continue;
+      this.#sockets.write(socket, { ...at, job: null, attempt: 0, lease: null });
+      tell(socket, { type: "stale", lease_id: at.lease, reason: "stale" });
+    }
+  }
+
   /**
    * Slots of a pulling pool follow the runners that take work: those that asked for it or have it. One that is connected and still starting its
    * ComfyUI has no slot, so no dispatch waits for it until it expires.
@@ -179,8 +216,9 @@ export class RunnerHall {
     const setup = this.#poolSetup(pool);
     if (setup?.provider !== "pull") return;
     const now = this.#engine.now();
-    const here = new Set(this.#sockets.runners(pool).filter(({ socket, at }) => socket !== gone && at.runner !== null && (at.waiting || at.job !== null)).map(({ at }) => at.runner?.id));
+    const here = new Set(this.#sockets.runners(pool).filter(({ socket, at }) => socket !== gone && at.runner !== null && !this.#keptAway(at.runner.id) && (at.waiting || at.job !== null)).map(({ at }) => at.runner?.id));
     for (const [id, poller] of this.#pollers) {
+      if (this.#keptAway(id)) continue;
       if (poller.answer || now - poller.seen < POLLER_PRESENT_MS) here.add(id);
       else this.#pollers.delete(id);
     }

@@ -41,6 +41,7 @@ export class RunnerProtocol {
     const holder = this.#desk.holder(ref, lease);
     if (!holder.ok) return holder;
     for (const event of events) {
+      if (event.seq <= this.#relay.acknowledged(ref.job)) continue;
       const starts = event.type === "started" || (event.type === "comfy" && event.message.type === "execution_start");
       if (starts && holder.attempt.startedAt === null) this.#started(ref, lease);
       if (event.type === "stage") this.#run<"phase">({ type: "phase", job: ref.job, attempt: ref.attempt, lease, phase: { name: event.stage } });

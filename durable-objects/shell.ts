@@ -156,7 +156,10 @@ export class Shell {
     this.#armed = null;
     try {
       this.run<"tick">({ type: "tick" });
-      for (const pool of this.engine.state.pools.keys()) this.runners.count(pool);
+      for (const pool of this.engine.state.pools.keys()) {
+        this.runners.release(pool);
+        this.runners.count(pool);
+      }
       this.dispatcher.tick();
       this.gpus.tick();
       trimSeatLogs(this.sql);

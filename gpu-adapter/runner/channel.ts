@@ -30,6 +30,8 @@ export class EventChannel {
   readonly #ring = new Ring();
   #seq = 0;
   #preview: { seq: number; frame: Uint8Array } | null = null;
+  /** The platform knows on this connection which lease speaks, and has been sent what was not acknowledged before. */
+  #linked: boolean;
   #downSince: number;
   readonly #closed = new AbortController();
   #posting: Promise<boolean> | null = null;
@@ -40,6 +42,7 @@ export class EventChannel {
     this.#routes = routes;
     this.#hooks = hooks;
     this.#log = log;
+    this.#linked = link.up;
     this.#downSince = link.up ? Number.POSITIVE_INFINITY : Date.now();
     void this.#pump();
   }
@@ -49,25 +52,28 @@ export class EventChannel {
     const event = { ...body, seq: ++this.#seq, ts: Date.now() } as RunnerEvent;
     const text = this.#frame(event);
     this.#ring.push(event, text.length, replaceable);
-    if (this.#link.up) this.#link.sendText(text);
+    // On a new connection nothing may overtake the events that wait to go again: the platform counts up and would take those for repeats.
+    if (this.#linked && this.#link.up) this.#link.sendText(text);
   }
 
   /** A ComfyUI binary frame, verbatim; never repeated, dropped when too large. */
   emitFrame(frame: Uint8Array): void {
     if (frame.byteLength > MAX_PREVIEW_BYTES) return;
     const seq = ++this.#seq;
-    if (this.#link.up) this.#link.sendBytes(eventFrame(seq, frame));
+    if (this.#linked && this.#link.up) this.#link.sendBytes(eventFrame(seq, frame));
     else this.#preview = { seq, frame };
   }
 
   /** The socket is there (again): everything not acknowledged goes once more. */
   linkUp(): void {
+    this.#linked = true;
     this.#downSince = Number.POSITIVE_INFINITY;
     this.#preview = null;
     for (const event of this.#ring.unacked()) this.#link.sendText(this.#frame(event));
   }
 
   linkDown(): void {
+    this.#linked = false;
     this.#downSince = Math.min(this.#downSince, Date.now());
   }
 

@@ -60,7 +60,8 @@ export class PlatformSocket implements Link {
       this.#failures = 0;
       this.send(this.#hooks.hello());
       this.#hooks.opened();
-      this.#listenFor(SILENT_MS);
+      // Every hello is answered; a lost one must not leave this runner unknown until the long silence is over.
+      this.#expectWithin(ANSWER_MS);
     });
     socket.addEventListener("message", (event: MessageEvent<unknown>) => this.#receive(event.data));
     socket.addEventListener("error", () => {});

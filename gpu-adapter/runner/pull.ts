@@ -19,6 +19,8 @@ const RESULT_MS = 10 * 60_000;
 /** Tries in a row that never opened: then the long poll asks, which also says why. */
 const SOCKET_TRIES = 3;
 const POLL_MS = 20_000;
+/** Before the next job after one that came to nothing: its document could not be fetched, or its lease was lost (ms). */
+const GIVEN_UP_MS = 1_000;
 /** Refusals of our token in a row before we stop: [G10] 401 and 403 are faults of configuration. */
 const REFUSALS = 5;
 
@@ -79,8 +81,16 @@ export class PullRunner {
   #frame(frame: PlatformFrame): void {
     if (frame.type === "welcome") return void this.#welcome(frame.want_catalog);
     if (frame.type === "work") return this.#take(frame.work);
-    if (frame.type === "result_ack") return this.#resultAck?.(frame.status);
+    if (frame.type === "result_ack") return this.#confirmed(frame);
     this.#job?.channel.receive(frame);
+    // A lease we know nothing of is over: the platform thinks us busy with work that never reached us.
+    if (frame.type === "stale" && frame.lease_id !== this.#job?.lease) this.#ask();
+  }
+
+  /** A late word about an earlier result says nothing about the present one. */
+  #confirmed({ job_id, attempt, status }: PlatformFrame & { type: "result_ack" }): void {
+    const dispatch = this.#job?.dispatch;
+    if (dispatch?.job_id === job_id && dispatch.attempt === attempt) this.#resultAck?.(status);
   }
 
   async #welcome(wantCatalog: boolean): Promise<void> {
@@ -132,6 +142,8 @@ export class PullRunner {
     const next = this.#next;
     this.#next = null;
     if (next !== null) return this.#take(next);
+    // Nothing came of it: asking at once would bring the same again.
+    if (result === null) await sleep(GIVEN_UP_MS, this.#stopping.signal);
     if (result === null || !job.askedForNext) this.#ask();
   }
 
