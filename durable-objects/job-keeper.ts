@@ -43,6 +43,7 @@ export class JobKeeper {
       switch (event.type) {
         case "job_accepted":
           this.#live.set(event.seat, this.remaining(event.seat) + 1);
+          this.#sockets.answerFirst(event.seat);
           break;
         case "job_state":
           if (event.to === "waiting") this.#again(event.job, now);

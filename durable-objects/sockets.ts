@@ -12,6 +12,13 @@ export type Attachment = SeatSocket | RunnerSocket | AttemptSocket | DashboardSo
 /** Least ms between two `status` messages of a seat: each one makes an older frontend fetch its queue and history again. */
 const STATUS_EVERY_MS = 100;
 
+/**
+ * ComfyUI answers POST /prompt before the run's first message, and clients listen for the run only after the answer. Here the two take different ways, so
+ * messages of a seat's runs wait this long (ms) after a prompt of that seat was accepted, and never longer than the second figure in all.
+ */
+const ANSWER_MS = 50;
+const ANSWERS_MOST_MS = 200;
+
 /** Tags are how sockets are found again after hibernation [CF13]. */
 function tagsOf(attachment: Attachment): string[] {
   switch (attachment.kind) {
@@ -30,6 +37,7 @@ export class Sockets {
   readonly #ctx: DurableObjectState;
   readonly #remaining: (seat: string) => number;
   readonly #lastStatus = new Map<string, { at: number; timer: ReturnType<typeof setTimeout> | null; sent: number }>();
+  readonly #held = new Map<string, { until: number; most: number; sends: (() => void)[] }>();
   #order = 0;
 
   /** `remaining` answers a seat's waiting and running jobs, for its `status`. */
@@ -100,24 +108,53 @@ export class Sockets {
     return own.length < 2 ? own : [own.reduce((newest, next) => (next.at.order > newest.at.order ? next : newest))];
   }
 
+  /** A prompt of this seat was accepted: its answer goes before what its run says. */
+  answerFirst(seat: string): void {
+    if (this.#ctx.getWebSockets(`seat:${seat}`).length === 0) return;
+    const now = Date.now();
+    const held = this.#held.get(seat);
+    if (held) held.until = Math.min(now + ANSWER_MS, held.most);
+    else this.#held.set(seat, { until: now + ANSWER_MS, most: now + ANSWERS_MOST_MS, sends: [] });
+    if (!held) this.#release(seat, ANSWER_MS);
+  }
+
+  #release(seat: string, wait: number): void {
+    setTimeout(() => {
+      const held = this.#held.get(seat);
+      const left = (held?.until ?? 0) - Date.now();
+      if (left > 0) return this.#release(seat, left);
+      this.#held.delete(seat);
+      for (const go of held?.sends ?? []) go();
+    }, wait);
+  }
+
+  /** Now, or behind what is held for this seat; `waits` false for what may go before it. */
+  #inTurn(seat: string, go: () => void, waits = true): void {
+    const held = this.#held.get(seat);
+    if (held && (waits || held.sends.length > 0)) held.sends.push(go);
+    else go();
+  }
+
   /** Sends text frames of a run to those who hear it; answers whether anybody did. */
   tell(seat: string, client: string | null, frames: string[]): boolean {
     const listeners = this.listeners(seat, client);
-    for (const { socket } of listeners) for (const frame of frames) send(socket, frame);
+    this.#inTurn(seat, () => {
+      for (const { socket } of listeners) for (const frame of frames) send(socket, frame);
+    });
     return listeners.length > 0;
   }
 
   /** Sends ComfyUI's binary frame verbatim, or as the older kind of preview to those who know only that. */
   tellBinary(seat: string, client: string | null, bytes: Uint8Array): void {
     const image = isImagePreview(bytes);
-    let plain: Uint8Array | null | undefined;
-    for (const { socket, at } of this.listeners(seat, client)) {
-      if (at.metadata || !image) send(socket, bytes);
-      else {
-        plain ??= plainPreview(bytes);
-        if (plain) send(socket, plain);
+    const listeners = this.listeners(seat, client);
+    const plain = image && listeners.some(({ at }) => !at.metadata) ? plainPreview(bytes) : null;
+    this.#inTurn(seat, () => {
+      for (const { socket, at } of listeners) {
+        if (at.metadata || !image) send(socket, bytes);
+        else if (plain) send(socket, plain);
       }
-    }
+    });
   }
 
   /** Tells a seat how many of its jobs remain: at once, then at most every 100 ms, the latest number always arriving. */
@@ -139,7 +176,7 @@ export class Sockets {
     if (state.timer !== null) clearTimeout(state.timer);
     this.#lastStatus.set(seat, { at: Date.now(), timer: null, sent: this.#remaining(seat) });
     const frame = statusFrame(this.#remaining(seat));
-    for (const { socket } of this.seats(seat)) send(socket, frame);
+    this.#inTurn(seat, () => this.seats(seat).forEach(({ socket }) => send(socket, frame)), false);
   }
 }
 
