@@ -84,10 +84,11 @@ export function files(stage: Stage): void {
       await seat.page.mouse.move(x + 120, y, { steps: 12 });
       await seat.page.mouse.up();
       await seat.page.getByRole("dialog").getByRole("button", { name: /Save$/ }).click();
-      await seat.until("the mask to be saved", () => String(window.app.graph.nodes.find((node) => node.type === "LoadImage")?.widgets?.[0]?.value).includes("clipspace/"));
+      await seat.until("the mask to be saved", () => String(window.app.graph.nodes.find((node) => node.type === "LoadImage")?.widgets?.[0]?.value).includes("clipspace-"));
       const name = String((await seat.node("LoadImage")).widgets["image"]);
-      expect(name).toMatch(/^clipspace\/clipspace-painted-masked-\d+\.png \[input\]$/);
-      const masked = await stage.room.client(number).fetch(`/view?${new URLSearchParams({ filename: name.replace("clipspace/", "").replace(" [input]", ""), subfolder: "clipspace", type: "input" })}`);
+      const [, subfolder = "", filename = ""] = /^(clipspace)?\/?(clipspace-painted-masked-\d+\.png) \[input\]$/.exec(name) ?? [];
+      const masked = await stage.room.client(number).fetch(`/view?${new URLSearchParams({ filename, subfolder, type: "input" })}`);
+      expect(masked.status, name).toBe(200);
       const { data, info } = await sharp(Buffer.from(await masked.arrayBuffer())).ensureAlpha().raw().toBuffer({ resolveWithObject: true });
       const alpha = (px: number, py: number): number | undefined => data[(py * info.width + px) * 4 + 3];
       expect([info.width, info.height, alpha(32, 32), alpha(2, 2)]).toEqual([64, 64, 0, 255]);
