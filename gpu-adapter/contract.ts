@@ -9,6 +9,8 @@ export const CONTRACT_VERSION = 1;
 export const MAX_TEXT = 10_000;
 /** Preview frames above this many bytes are dropped by the runner [G16]. */
 export const MAX_PREVIEW_BYTES = 512 * 1024;
+/** The same for a PNG frame, which is a node's own picture (SaveImageWebsocket); an object takes messages of 32 MiB. */
+export const MAX_PICTURE_BYTES = 24 * 1024 * 1024;
 /** Files above this many bytes go up in parts [G21]. */
 export const MULTIPART_FROM_BYTES = 100 * 1024 * 1024;
 

@@ -1,6 +1,6 @@
 // One attempt's events on their way to the platform: numbered, kept until acknowledged, sent over the socket while there is one and in HTTP batches
 // while there is not [G15], [G16]. A cut socket loses nothing and does not stop the job; a lost lease does.
-import { MAX_PREVIEW_BYTES, type PlatformFrame, type RunnerEvent } from "../contract.ts";
+import { MAX_PICTURE_BYTES, MAX_PREVIEW_BYTES, type PlatformFrame, type RunnerEvent } from "../contract.ts";
 import { stringifyJson } from "../json.ts";
 import { backoffMs, RETRY } from "./backoff.ts";
 import { eventFrame } from "./frames.ts";
@@ -9,7 +9,7 @@ import { type AttemptRoutes, Refused } from "./platform.ts";
 import { Ring } from "./ring.ts";
 
 /** The socket as the channel sees it; `up` means frames sent now are on their way. */
-export type Link = { readonly up: boolean; sendText(text: string): void; sendBytes(bytes: Uint8Array<ArrayBuffer>): void };
+export type Link = { readonly up: boolean; sendText(text: string): void; sendBytes(bytes: Uint8Array<ArrayBuffer>, whole: boolean): void };
 export type ChannelHooks = { cancel(): void; stale(reason: string): void };
 
 type WithoutEnvelope<E> = E extends unknown ? Omit<E, "seq" | "ts"> : never;
@@ -56,12 +56,12 @@ export class EventChannel {
     if (this.#linked && this.#link.up) this.#link.sendText(text);
   }
 
-  /** A ComfyUI binary frame, verbatim; never repeated, dropped when too large. */
-  emitFrame(frame: Uint8Array): void {
-    if (frame.byteLength > MAX_PREVIEW_BYTES) return;
+  /** A ComfyUI binary frame, verbatim; never repeated, dropped when too large. `whole`: a node's own picture or text, which a slow line does not leave out. */
+  emitFrame(frame: Uint8Array, whole = false): void {
+    if (frame.byteLength > (whole ? MAX_PICTURE_BYTES : MAX_PREVIEW_BYTES)) return;
     const seq = ++this.#seq;
-    if (this.#linked && this.#link.up) this.#link.sendBytes(eventFrame(seq, frame));
-    else this.#preview = { seq, frame };
+    if (this.#linked && this.#link.up) this.#link.sendBytes(eventFrame(seq, frame), whole);
+    else if (frame.byteLength <= MAX_PREVIEW_BYTES) this.#preview = { seq, frame };
   }
 
   /** The socket is there (again): everything not acknowledged goes once more. */

@@ -81,8 +81,8 @@ export class PlatformSocket implements Link {
     if (this.up) this.#socket?.send(text);
   }
 
-  sendBytes(bytes: Uint8Array<ArrayBuffer>): void {
-    if (this.#socket !== null && this.up && this.#socket.bufferedAmount < MAX_BUFFERED_BYTES) this.#socket.send(bytes);
+  sendBytes(bytes: Uint8Array<ArrayBuffer>, whole: boolean): void {
+    if (this.#socket !== null && this.up && (whole || this.#socket.bufferedAmount < MAX_BUFFERED_BYTES)) this.#socket.send(bytes);
   }
 
   /** Closes for good. */

@@ -10,7 +10,7 @@ import { withoutFiles, withoutFullPaths } from "./output-files.ts";
 import { withoutSeatTag } from "./seat-tag.ts";
 import type { Uploader } from "./uploader.ts";
 
-type Outgoing = { event: EventBody; replaceable: boolean } | { frame: Uint8Array };
+type Outgoing = { event: EventBody; replaceable: boolean } | { frame: Uint8Array; /** not one of many: never left out */ whole: boolean };
 export type RunSignals = {
   /** Something of this run happened; ms since the epoch. */
   activity(now: number): void;
@@ -76,8 +76,8 @@ export class Relay {
     const read = readFrame(frame);
     if (read === null || (read.promptId !== null && read.promptId !== this.#job)) return;
     this.#signals.activity(Date.now());
-    if (read.kind !== "image") this.#outbox.push({ frame });
-    else if (this.#previews) this.#outbox.replace({ frame }, "preview");
+    if (read.kind !== "preview") this.#outbox.push({ frame, whole: true });
+    else if (this.#previews) this.#outbox.replace({ frame, whole: false }, "preview");
     this.#drain();
   }
 
@@ -151,7 +151,7 @@ export class Relay {
   #drain(): void {
     const { out, wakeAt } = this.#outbox.drain(performance.now());
     for (const item of out) {
-      if ("frame" in item) this.#channel.emitFrame(item.frame);
+      if ("frame" in item) this.#channel.emitFrame(item.frame, item.whole);
       else this.#channel.emit(item.event, item.replaceable);
     }
     if (this.#timer !== null) clearTimeout(this.#timer);

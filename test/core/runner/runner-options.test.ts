@@ -87,7 +87,7 @@ describe("ComfyUI's frames", () => {
   test("[G15] recorded text frames pass as they are; previews without metadata name no prompt", () => {
     const kinds = frames.filter((frame) => frame.readUInt32BE(0) !== 4).map((frame) => [frame.readUInt32BE(0), readFrame(frame)]);
     expect(kinds.length).toBeGreaterThan(2);
-    for (const [type, read] of kinds) expect(read).toEqual({ kind: type === 1 ? "image" : "other", promptId: null });
+    for (const [type, read] of kinds) expect(read).toEqual({ kind: type === 1 ? "preview" : "other", promptId: null });
   });
 
   test("[G15] a preview with metadata names its prompt; a cut one is no frame", () => {
@@ -96,9 +96,18 @@ describe("ComfyUI's frames", () => {
     head.writeUInt32BE(4);
     head.writeUInt32BE(metadata.length, 4);
     const frame = Buffer.concat([head, metadata, Buffer.from([0xff, 0xd8])]);
-    expect(readFrame(frame)).toEqual({ kind: "image", promptId: "job" });
+    expect(readFrame(frame)).toEqual({ kind: "preview", promptId: "job" });
     expect(readFrame(frame.subarray(0, 20))).toBeNull();
     expect(readFrame(Buffer.alloc(3))).toBeNull();
+  });
+
+  test("[G16] a PNG is a node's own picture, not one of many previews", () => {
+    const metadata = Buffer.from(JSON.stringify({ prompt_id: "job", image_type: "image/png" }));
+    const withMetadata = Buffer.alloc(8);
+    withMetadata.writeUInt32BE(4);
+    withMetadata.writeUInt32BE(metadata.length, 4);
+    expect(readFrame(Buffer.concat([withMetadata, metadata, Buffer.from([0x89])]))).toEqual({ kind: "picture", promptId: "job" });
+    expect(readFrame(Uint8Array.from([0, 0, 0, 1, 0, 0, 0, 2, 0x89]))).toEqual({ kind: "picture", promptId: null });
   });
 
   test("[G15] five bytes in front, the frame behind them verbatim", () => {
