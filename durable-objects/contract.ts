@@ -72,6 +72,10 @@ export type JobsQuery = { states: JobState[] | null; workflow_id: string | null;
 export type JobDetail = JobRow & { /** JSON text of the history `status` object, null while live */ status_json: string | null; prompt_json: string; extra_data_json: string; /** set when the texts are in R2 */ prompt_key: string | null; outputs_to_execute: string[] };
 /** `body` is complete JSON; `etag` a strong validator (with quotes) that changes when the body would. `body` is null when `if_none_match` still holds. */
 export type Validated = { etag: string; body: string | null };
+/** What a large body is made of, in order. A hole is a prompt that stands in the bucket: there belong its `prompt, extra_data`, the latter with `create_time` (ms). */
+export type Piece = string | { prompt_key: string; created: number };
+/** A body in pages. `pieces` null when `if_none_match` still holds; `next` fetches the following page, null after the last. */
+export type PromptPage = { etag: string; pieces: Piece[] | null; next: string | null };
 export type CancelAnswer = "removed_waiting" | "stopping" | "already_finished" | "not_found";
 
 // ---- files ----------------------------------------------------------------------------------------------------------------------------
@@ -121,10 +125,11 @@ export interface WorkshopRpc {
   submit(submit: Submit): Promise<Answer<Submitted>>;
   queueRemaining(seat: string): Promise<number>;
   /** Not `queue`: the runtime keeps that name for queue consumers, and no RPC reaches a method of it. */
-  queueBody(seat: string, ifNoneMatch: string | null): Promise<Validated>;
-  history(seat: string, query: { max_items: number | null; offset: number | null }, ifNoneMatch: string | null): Promise<Validated>;
-  historyEntry(seat: string, job: string): Promise<string>;
+  queuePage(seat: string, ifNoneMatch: string | null, after: string | null): Promise<PromptPage>;
+  historyPage(seat: string, query: { max_items: number | null; offset: number | null }, ifNoneMatch: string | null, after: string | null): Promise<PromptPage>;
+  historyEntry(seat: string, job: string): Promise<Piece[]>;
   deleteHistory(seat: string, jobs: string[] | "all"): Promise<void>;
+  /** Fewer rows than asked for when they would be too much for one call: ask on from there. */
   jobs(seat: string, query: JobsQuery, ifNoneMatch: string | null): Promise<{ etag: string; rows: JobRow[] | null; total: number }>;
   jobDetail(seat: string, job: string): Promise<JobDetail | null>;
   cancel(seat: string, jobs: string[]): Promise<CancelAnswer[]>;

@@ -1,5 +1,4 @@
-// Every job ever accepted, as rows a seat's views are made from. Invariant: the end of a job is written once ([Q7]: a terminal record is kept);
-// bodies for `/queue` and `/history` are spliced from stored JSON texts, never parsed and written again.
+// Every job ever accepted, as rows a seat's views are made from. Invariant: the end of a job is written once ([Q7]: a terminal record is kept).
 import type { InputRef, JobDetail, JobRow, JobsQuery, JobState, Submit } from "./contract.ts";
 import { jobCore } from "./queue-store.ts";
 import type { Job } from "./queue/index.ts";
@@ -66,56 +65,6 @@ export function endJob(sql: Sql, job: string, end: JobEnd): void {
   );
 }
 
-/** Prompts over a row's size live in R2; a queue or history body names the object so that the edge can splice it in. */
-const TEXTS = "jobs.job, jobs.seq, jobs.number, jobs.created, jobs.outputs_to_execute, jobs.prompt_key, prompts.prompt, prompts.extra_data";
-
-/** ComfyUI's `[number, prompt_id, prompt, extra_data, outputs_to_execute]` as JSON text. */
-function queueItem(row: SqlRow): string {
-  const prompt = textOrNull(row, "prompt") ?? "{}";
-  const extra = textOrNull(row, "extra_data") ?? "{}";
-  return `[${integer(row, "number")}, ${JSON.stringify(text(row, "job"))}, ${prompt}, ${withCreateTime(extra, integer(row, "created"))}, ${text(row, "outputs_to_execute")}]`;
-}
-
-/** 0.38 adds `create_time` (ms) to extra_data; an older client ignores it. */
-function withCreateTime(extra: string, created: number): string {
-  const open = extra.lastIndexOf("}");
-  if (open < 0 || extra.includes('"create_time"')) return extra;
-  const head = extra.slice(0, open).trimEnd();
-  return `${head}${head.endsWith("{") ? "" : ", "}"create_time": ${created}}`;
-}
-
-/** The body of `GET /queue` for one seat: running and stopping, then waiting in the seat's own order. */
-export function queueBody(sql: Sql, seat: string): string {
-  const rows = sql.all(`SELECT ${TEXTS}, jobs.state FROM jobs LEFT JOIN prompts USING (seq) WHERE seat = ? AND ended IS NULL ORDER BY number, seq`, seat);
-  const running = rows.filter((row) => ["running", "stopping"].includes(text(row, "state"))).map(queueItem);
-  const pending = rows.filter((row) => ["waiting", "dispatched"].includes(text(row, "state"))).map(queueItem);
-  return `{"queue_running": [${running.join(", ")}], "queue_pending": [${pending.join(", ")}]}`;
-}
-
-function historyItem(row: SqlRow): string {
-  return `${JSON.stringify(text(row, "job"))}: {"prompt": ${queueItem(row)}, "outputs": ${text(row, "outputs")}, "status": ${textOrNull(row, "status") ?? "null"}, "meta": ${text(row, "meta")}}`;
-}
-
-/** ComfyUI keeps at most this many history entries. */
-const HISTORY_MOST = 10_000;
-
-/** The body of `GET /history`: oldest first; `max_items` alone means the last N, with `offset` N from that index counted from the oldest. */
-export function historyBody(sql: Sql, seat: string, query: { max_items: number | null; offset: number | null }): string {
-  const from = `FROM jobs LEFT JOIN prompts USING (seq) WHERE seat = ? AND in_history = 1`;
-  const most = Math.min(query.max_items ?? HISTORY_MOST, HISTORY_MOST);
-  const columns = `${TEXTS}, jobs.outputs, jobs.status, jobs.meta`;
-  const rows =
-    query.offset !== null && query.offset >= 0
-      ? sql.all(`SELECT ${columns} ${from} ORDER BY seq LIMIT ? OFFSET ?`, seat, most, query.offset)
-      : sql.all(`SELECT ${columns} ${from} ORDER BY seq DESC LIMIT ?`, seat, most).toReversed();
-  return `{${rows.map(historyItem).join(", ")}}`;
-}
-
-export function historyEntryBody(sql: Sql, seat: string, job: string): string {
-  const row = sql.all(`SELECT ${TEXTS}, jobs.outputs, jobs.status, jobs.meta FROM jobs LEFT JOIN prompts USING (seq) WHERE seat = ? AND in_history = 1 AND jobs.job = ?`, seat, job)[0];
-  return row ? `{${historyItem(row)}}` : "{}";
-}
-
 /** Takes entries out of a seat's history; the record of the job stays [Q7]. Answers which went. */
 export function forgetHistory(sql: Sql, seat: string, jobs: string[] | "all"): string[] {
   const gone =
@@ -134,10 +83,17 @@ function jobRow(row: SqlRow): JobRow {
   };
 }
 
-/** One page of a seat's jobs, sorted and counted by SQL: live ones and those still in history. */
+/** Rows and characters of JSON in one page of a listing: far below what one call may carry. */
+const PAGE_ROWS = 500;
+const PAGE_CHARACTERS = 4 * 1024 * 1024;
+
+/**
+ * One page of a seat's jobs, sorted and counted by SQL: live ones and those still in history. Shorter than asked for when it would be too much for one call:
+ * the caller asks on from where it ended. Everything is chosen from the columns of two indexes; only the page's own rows are read.
+ */
 export function jobPage(sql: Sql, seat: string, query: JobsQuery): { rows: JobRow[]; total: number } {
-  const where = ["seat = ?", "(ended IS NULL OR in_history = 1)"];
-  const bindings: SqlValue[] = [seat];
+  const where: string[] = [];
+  const bindings: SqlValue[] = [seat, seat];
   if (query.states) {
     where.push(`state IN (${query.states.map(() => "?").join(", ") || "''"})`);
     bindings.push(...query.states);
@@ -146,12 +102,21 @@ export function jobPage(sql: Sql, seat: string, query: JobsQuery): { rows: JobRo
     where.push("workflow_id = ?");
     bindings.push(query.workflow_id);
   }
-  const condition = where.join(" AND ");
+  const columns = "seq, state, workflow_id, started, ended";
+  const listed = `(SELECT ${columns} FROM jobs WHERE seat = ? AND in_history = 1 UNION ALL SELECT ${columns} FROM jobs WHERE seat = ? AND ended IS NULL)${where.length > 0 ? ` WHERE ${where.join(" AND ")}` : ""}`;
   const direction = query.descending ? "DESC" : "ASC";
-  const key = query.sort_by === "created_at" ? `seq ${direction}` : `COALESCE(ended - started, 0) ${direction}, seq ${direction}`;
-  const total = integer(sql.all(`SELECT count(*) AS n FROM jobs WHERE ${condition}`, ...bindings)[0] ?? {}, "n");
-  const rows = sql.all(`SELECT ${LIGHT} FROM jobs WHERE ${condition} ORDER BY ${key} LIMIT ? OFFSET ?`, ...bindings, query.limit ?? -1, query.offset);
-  return { rows: rows.map(jobRow), total };
+  const order = query.sort_by === "created_at" ? `seq ${direction}` : `COALESCE(ended - started, 0) ${direction}, seq ${direction}`;
+  const total = integer(sql.all(`SELECT count(*) AS n FROM ${listed}`, ...bindings)[0] ?? {}, "n");
+  const page = sql.all(`SELECT seq FROM ${listed} ORDER BY ${order} LIMIT ? OFFSET ?`, ...bindings, Math.min(query.limit ?? PAGE_ROWS, PAGE_ROWS), query.offset).map((row) => integer(row, "seq"));
+  const rows = new Map(sql.all(`SELECT seq, ${LIGHT} FROM jobs WHERE seq IN (SELECT value FROM json_each(?))`, JSON.stringify(page)).map((row) => [integer(row, "seq"), row]));
+  let characters = 0;
+  const taken = page.flatMap((seq, index) => {
+    const row = rows.get(seq);
+    if (!row) return [];
+    characters += text(row, "outputs").length + (textOrNull(row, "error")?.length ?? 0);
+    return index > 0 && characters > PAGE_CHARACTERS ? [] : [jobRow(row)];
+  });
+  return { rows: taken, total };
 }
 
 export function jobDetail(sql: Sql, seat: string, job: string): JobDetail | null {

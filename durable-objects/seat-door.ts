@@ -4,7 +4,8 @@ import type * as door from "./contract.ts";
 import { findFile, listFiles, storeInput } from "./file-store.ts";
 import { discard } from "./garbage.ts";
 import { forgetJobs } from "./job-leavings.ts";
-import { forgetHistory, historyBody, historyEntryBody, insertJob, jobDetail, jobPage, knownJob, queueBody } from "./job-store.ts";
+import { forgetHistory, insertJob, jobDetail, jobPage, knownJob } from "./job-store.ts";
+import { historyEntry, historyPage, queuePage } from "./prompt-pages.ts";
 import { type BatchAnswer, type Changes, type Results, retryAfterSeconds } from "./queue/index.ts";
 import { placed } from "./place-view.ts";
 import { refused } from "./refusals.ts";
@@ -37,8 +38,8 @@ export class SeatDoor {
   async submit(submit: door.Submit): Promise<door.Answer<door.Submitted>> {
     return await new Promise((resolve, reject) => {
       this.#arriving.push({ submit, resolve, reject });
-      // A task, not a microtask: what has already arrived at the object's door comes in first.
-      if (this.#arriving.length === 1) setTimeout(() => this.#admit(), 0);
+      // Group commit: while the last one is on its way to the disk, the next gathers. With none on its way this is at once.
+      if (this.#arriving.length === 1) void this.#shell.ctx.storage.sync().finally(() => this.#admit());
     });
   }
 
@@ -112,16 +113,16 @@ export class SeatDoor {
     return this.#shell.remaining(seat);
   }
 
-  queueBody(seat: string, ifNoneMatch: string | null): door.Validated {
-    return this.#validated(seat, "queue", "", ifNoneMatch, () => queueBody(this.#shell.sql, seat));
+  queuePage(seat: string, ifNoneMatch: string | null, after: string | null): door.PromptPage {
+    return this.#paged(this.#etag(seat, "queue", ""), ifNoneMatch, () => queuePage(this.#shell.sql, seat, after));
   }
 
-  history(seat: string, query: { max_items: number | null; offset: number | null }, ifNoneMatch: string | null): door.Validated {
-    return this.#validated(seat, "history", `${query.max_items ?? ""}.${query.offset ?? ""}`, ifNoneMatch, () => historyBody(this.#shell.sql, seat, query));
+  historyPage(seat: string, query: { max_items: number | null; offset: number | null }, ifNoneMatch: string | null, after: string | null): door.PromptPage {
+    return this.#paged(this.#etag(seat, "history", `${query.max_items ?? ""}.${query.offset ?? ""}`), ifNoneMatch, () => historyPage(this.#shell.sql, seat, query, after));
   }
 
-  historyEntry(seat: string, job: string): string {
-    return historyEntryBody(this.#shell.sql, seat, job);
+  historyEntry(seat: string, job: string): door.Piece[] {
+    return historyEntry(this.#shell.sql, seat, job);
   }
 
   deleteHistory(seat: string, jobs: string[] | "all"): void {
@@ -245,8 +246,7 @@ export class SeatDoor {
     return `"${kind}-${seatRevision(this.#shell.sql, seat)}-${query.replaceAll(/[^\w.,:-]/g, "")}"`;
   }
 
-  #validated(seat: string, kind: string, query: string, ifNoneMatch: string | null, body: () => string): door.Validated {
-    const etag = this.#etag(seat, kind, query);
-    return { etag, body: ifNoneMatch === etag ? null : body() };
+  #paged(etag: string, ifNoneMatch: string | null, page: () => Omit<door.PromptPage, "etag">): door.PromptPage {
+    return ifNoneMatch === etag ? { etag, pieces: null, next: null } : { etag, ...page() };
   }
 }

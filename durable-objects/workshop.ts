@@ -107,15 +107,15 @@ export class Workshop extends DurableObject<Env> {
     return this.#seat.queueRemaining(seat);
   }
 
-  queueBody(seat: string, ifNoneMatch: string | null): door.Validated {
-    return this.#seat.queueBody(seat, ifNoneMatch);
+  queuePage(seat: string, ifNoneMatch: string | null, after: string | null): door.PromptPage {
+    return this.#seat.queuePage(seat, ifNoneMatch, after);
   }
 
-  history(seat: string, query: { max_items: number | null; offset: number | null }, ifNoneMatch: string | null): door.Validated {
-    return this.#seat.history(seat, query, ifNoneMatch);
+  historyPage(seat: string, query: { max_items: number | null; offset: number | null }, ifNoneMatch: string | null, after: string | null): door.PromptPage {
+    return this.#seat.historyPage(seat, query, ifNoneMatch, after);
   }
 
-  historyEntry(seat: string, job: string): string {
+  historyEntry(seat: string, job: string): door.Piece[] {
     return this.#seat.historyEntry(seat, job);
   }
 

@@ -9,7 +9,7 @@ export function json(value: unknown, status = 200, headers: Record<string, strin
 }
 
 /** A body that is JSON already: made once in the object, sent on unchanged. */
-export function jsonText(body: string, status = 200, headers: Record<string, string> = {}): Response {
+export function jsonText(body: string | ReadableStream<Uint8Array>, status = 200, headers: Record<string, string> = {}): Response {
   return new Response(body, { status, headers: { "content-type": JSON_TYPE, ...headers } });
 }
 
@@ -51,7 +51,7 @@ export function methodNotAllowed(allow: string): Response {
 }
 
 /** A validated answer: 304 without a body while the client's copy still holds. `cache-control: no-cache` makes the page ask each time. */
-export function validated(body: string | null, etag: string): Response {
+export function validated(body: string | ReadableStream<Uint8Array> | null, etag: string): Response {
   const headers = { etag, "cache-control": "no-cache" };
   return body === null ? new Response(null, { status: 304, headers }) : jsonText(body, 200, headers);
 }

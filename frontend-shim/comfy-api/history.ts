@@ -1,7 +1,7 @@
 // What ran, in ComfyUI's own history shape. The bodies are made in the workshop's object and travel on unchanged; here only the query is read.
 import { both, readJson, seatRouter, segment } from "./context.ts";
-import { crashed, done, jsonText, tooLarge, validated } from "./answers.ts";
-import { withLargePrompts } from "./prompt-texts.ts";
+import { crashed, done, jsonText, tooLarge } from "./answers.ts";
+import { joined, sendPages } from "./prompt-texts.ts";
 import { ifNoneMatch, readOrder } from "./queue.ts";
 
 export const historyRoutes = seatRouter();
@@ -12,13 +12,11 @@ historyRoutes.on("GET", both("/history"), async (c) => {
   const offset = readInteger(c.req.query("offset"));
   if (maxItems === "malformed" || offset === "malformed") return crashed();
   const query = { max_items: maxItems === null ? null : Math.max(0, maxItems), offset: offset === null || offset < 0 ? null : offset };
-  const answer = await rpc.history(seat, query, ifNoneMatch(c));
-  return validated(answer.body === null ? null : await withLargePrompts(c.env.seat, answer.body), answer.etag);
+  return await sendPages(c.env.seat, await rpc.historyPage(seat, query, ifNoneMatch(c), null), (after) => rpc.historyPage(seat, query, null, after));
 });
 
 historyRoutes.on("GET", both("/history/:job"), async (c) => {
-  const entry = await c.env.seat.rpc.historyEntry(c.env.seat.seat, segment(c, "job"));
-  return jsonText(await withLargePrompts(c.env.seat, entry));
+  return jsonText(await joined(c.env.seat, await c.env.seat.rpc.historyEntry(c.env.seat.seat, segment(c, "job"))));
 });
 
 historyRoutes.on("POST", both("/history"), async (c) => {

@@ -143,12 +143,12 @@ export function listJobs(records: readonly JobRecord[], query: JobsQuery): JobsP
   const direction = query.sort_order === "asc" ? 1 : -1;
   matching.sort((a, b) => direction * (sortKey(a, query.sort_by) - sortKey(b, query.sort_by)));
   const page = matching.slice(offset, limit === null ? undefined : offset + limit);
-  return jobsPage(page, query, matching.length);
+  return jobsPage(page.map(jobOf), query, matching.length);
 }
 
-/** The answer for records that were filtered, sorted and cut elsewhere (in SQL); `total` counts all that match. */
-export function jobsPage(page: readonly JobRecord[], { limit, offset }: Pick<JobsQuery, "limit" | "offset">, total: number): JobsPage {
-  return { jobs: page.map(jobOf), pagination: { offset, limit, total, has_more: offset + page.length < total } };
+/** The answer for jobs that were filtered, sorted and cut elsewhere (in SQL); `total` counts all that match. */
+export function jobsPage(jobs: readonly JsonObject[], { limit, offset }: Pick<JobsQuery, "limit" | "offset">, total: number): JobsPage {
+  return { jobs, pagination: { offset, limit, total, has_more: offset + jobs.length < total } };
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;

@@ -5,7 +5,7 @@ import { isObject, stringifyJson } from "./catalog/json.ts";
 import type { CancelAnswer, JobRow, JobState } from "../../durable-objects/contract.ts";
 import { MAX_BODY_BYTES, readBytes, seatRouter, segment } from "./context.ts";
 import { json, jsonText, tooLarge, validated } from "./answers.ts";
-import { jobDetail, jobsPage, parseCancelJobs, parseJobsQuery } from "./jobs-view.ts";
+import { jobDetail, jobOf, jobsPage, parseCancelJobs, parseJobsQuery } from "./jobs-view.ts";
 import type { JobRecord, JobStatus } from "./jobs-view.ts";
 import { storedTexts } from "./prompt-texts.ts";
 import { ifNoneMatch } from "./queue.ts";
@@ -35,8 +35,16 @@ jobRoutes.on("GET", jobPaths("/jobs"), async (c) => {
   const states = [...statuses].flatMap((status) => STATES[status]);
   // An empty id filters nothing, as in ComfyUI.
   const query = { states, workflow_id: workflow_id || null, sort_by, descending: sort_order === "desc", limit, offset };
-  const answer = await c.env.seat.rpc.jobs(c.env.seat.seat, query, ifNoneMatch(c));
-  return validated(answer.rows === null ? null : stringifyJson(jobsPage(answer.rows.map(recordOf), parsed.query, answer.total)), answer.etag);
+  const first = await c.env.seat.rpc.jobs(c.env.seat.seat, query, ifNoneMatch(c));
+  if (first.rows === null) return validated(null, first.etag);
+  const jobs = first.rows.map((row) => jobOf(recordOf(row)));
+  // A listing without a limit comes in several calls; each row is cut down to what the list shows as it comes.
+  while (jobs.length < (limit ?? Number.MAX_SAFE_INTEGER) && offset + jobs.length < first.total) {
+    const { rows } = await c.env.seat.rpc.jobs(c.env.seat.seat, { ...query, offset: offset + jobs.length, limit: limit === null ? null : limit - jobs.length }, null);
+    if (rows === null || rows.length === 0) break;
+    jobs.push(...rows.map((row) => jobOf(recordOf(row))));
+  }
+  return validated(stringifyJson(jobsPage(jobs, parsed.query, first.total)), first.etag);
 });
 
 jobRoutes.on("GET", jobPaths("/jobs/:job"), async (c) => {

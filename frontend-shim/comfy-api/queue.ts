@@ -1,15 +1,14 @@
 // The queue as one seat sees it: its own prompts only. Invariant: nothing here can touch another seat's job, because every call names the seat of the session.
 import { both, isRecord, readJson, seatRouter } from "./context.ts";
 import type { SeatRequest } from "./context.ts";
-import { crashed, done, json, tooLarge, validated } from "./answers.ts";
-import { withLargePrompts } from "./prompt-texts.ts";
+import { crashed, done, json, tooLarge } from "./answers.ts";
+import { sendPages } from "./prompt-texts.ts";
 
 export const queueRoutes = seatRouter();
 
 queueRoutes.on("GET", both("/queue"), async (c) => {
   const { rpc, seat } = c.env.seat;
-  const answer = await rpc.queueBody(seat, ifNoneMatch(c));
-  return validated(answer.body === null ? null : await withLargePrompts(c.env.seat, answer.body), answer.etag);
+  return await sendPages(c.env.seat, await rpc.queuePage(seat, ifNoneMatch(c), null), (after) => rpc.queuePage(seat, null, after));
 });
 
 queueRoutes.on("POST", both("/queue"), async (c) => {

@@ -10,6 +10,7 @@ const SUITES: Record<string, () => Promise<Suite>> = {
   drain: () => import("./drain.ts"),
   fanout: () => import("./fanout.ts"),
   growth: () => import("./growth.ts"),
+  history: () => import("./history.ts"),
   run: () => import("./run.ts"),
   runner: () => import("./runner.ts"),
 };

@@ -43,7 +43,7 @@ describe("POST /prompt", () => {
     expect(queue.queue_running).toEqual([]);
     expect(queue.queue_pending).toEqual([[answer.body.number, job, graph(), expect.objectContaining({ client_id: "tab", create_time: expect.any(Number) as number }), ["2"]]]);
     const jobs = (await (await mine.get("GET", "/api/jobs?status=pending,in_progress&limit=200")).json()) as { jobs: unknown[]; pagination: unknown };
-    expect(jobs.jobs).toEqual([{ id: job, status: "pending", priority: answer.body.number, create_time: expect.any(Number) as number, outputs_count: 0, previewable_outputs_count: 0, workflow_id: "w-1" }]);
+    expect(jobs.jobs).toEqual([{ id: job, status: "pending", priority: answer.body.number, create_time: expect.any(Number) as number, outputs_count: 0, previewable_outputs_count: 0, workflow_id: "w-1", comfyume: expect.objectContaining({ lane: "normal" }) as object }]);
     expect(jobs.pagination).toEqual({ offset: 0, limit: 200, total: 1, has_more: false });
     const detail = (await (await mine.get("GET", `/api/jobs/${job}`)).json()) as { workflow: { prompt: unknown } };
     expect(detail.workflow.prompt).toEqual(graph());
