@@ -56,14 +56,14 @@ footer{margin-top:3rem;color:var(--soft);font-size:.9rem}
 
 const LOGO = html`<svg viewBox="0 0 32 32" aria-hidden="true"><rect x="2" y="6" width="12" height="9" rx="2" fill="currentColor" opacity=".55"/><rect x="18" y="17" width="12" height="9" rx="2" fill="currentColor"/><path d="M14 10.5h3a4 4 0 0 1 4 4V17" fill="none" stroke="currentColor" stroke-width="2"/></svg>`;
 
-export type Page = { title: string; body: Html; narrow?: boolean; /** The page's only script. */ script?: string; status?: number; headers?: Record<string, string> };
+export type Page = { title: string; body: Html; narrow?: boolean; /** The page's only script. */ script?: string; /** Rules beyond the common ones. */ style?: string; status?: number; headers?: Record<string, string> };
 
 /** A page of ours, with a policy that lets nothing in but itself: no foreign script, frame, form target or picture. */
 export function page(content: Page): Response {
   const nonce = crypto.randomUUID();
   const script = content.script === undefined ? "" : new Html(`<script type="module" nonce="${nonce}">${content.script}</script>`);
   const text = html`<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>${content.title}</title><link rel="icon" href="/favicon.ico"><style nonce="${nonce}">${new Html(STYLE)}</style></head>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1"><title>${content.title}</title><link rel="icon" href="/favicon.ico"><style nonce="${nonce}">${new Html(STYLE + (content.style ?? ""))}</style></head>
 <body><main${new Html(content.narrow === true ? ' class="narrow"' : "")}><a class="brand" href="/">${LOGO}<span>ComfyUMe Edge</span></a>${content.body}</main>${script}</body></html>
 `.text;
   const headers = {
