@@ -36,7 +36,7 @@ export function dashboardPage(workshop: string): Response {
 <ul class="notices" id="notices" aria-label="Notices that still hold"></ul>
 </div></section>
 <section aria-labelledby="line"><h2 id="line">The line</h2>
-<table><thead><tr><th scope="col">Place</th><th scope="col">Seat</th><th scope="col">State</th><th scope="col">When</th><th scope="col">Submitted</th><th scope="col"><span class="hidden">Acts</span></th></tr></thead><tbody id="jobs"></tbody></table>
+<table class="line"><thead><tr><th scope="col">Place</th><th scope="col">Seat</th><th scope="col">State</th><th scope="col">When</th><th scope="col">Submitted</th><th scope="col"><span class="hidden">Acts</span></th></tr></thead><tbody id="jobs"></tbody></table>
 <p class="soft" id="jobs-more"></p></section>
 <section aria-labelledby="gpus"><h2 id="gpus">Runners</h2>
 <table><thead><tr><th scope="col">GPU</th><th scope="col">Pool</th><th scope="col">State</th><th scope="col">ComfyUI</th><th scope="col">Connected</th></tr></thead><tbody id="runners"></tbody></table></section>

@@ -7,7 +7,7 @@ export const STYLE = `
 button.choice,button.small{margin:0;padding:.4rem .9rem;background:transparent;color:var(--ink);border:1px solid var(--line);font-weight:500}
 button.choice:hover,button.small:hover{border-color:var(--accent);color:var(--accent)}
 button.choice[aria-pressed=true]{background:var(--accent);border-color:var(--accent);color:var(--on-accent)}
-button[hidden]{display:none}
+button[hidden]{display:none!important}
 button:disabled{opacity:.55;cursor:default}
 button.small{padding:.15rem .6rem;font-size:.9rem}
 td.acts{white-space:nowrap;text-align:right}
@@ -23,5 +23,12 @@ td.acts button+button{margin-left:.4rem}
 .toast[hidden]{display:none}
 .toast button{margin:0;padding:.3rem .8rem;background:transparent;color:inherit;border:1px solid currentColor;white-space:nowrap}
 .toast.bad{background:var(--bad);color:var(--paper)}
-@media(max-width:40rem){th:nth-child(5),td:nth-child(5){display:none}}
+section{overflow-x:auto}
+@media(max-width:40rem){
+.line th:nth-child(5),.line td:nth-child(5){display:none}
+th,td{padding:.5rem .45rem}
+td.acts{white-space:normal}
+td.acts button{display:block;margin:0 0 .3rem auto}
+.toast{left:1rem;right:1rem;transform:none;max-width:none;justify-content:space-between}
+}
 `;
