@@ -142,6 +142,8 @@ export interface WorkshopRpc {
   /** What was announced and still holds. */
   seatNotices(seat: string): Promise<object[]>;
   seatLog(seat: string): Promise<{ t: string; m: string }[]>;
+  /** Whether this client's sockets hear the log's lines as they come. */
+  subscribeLog(seat: string, client: string, enabled: boolean): Promise<void>;
 
   // a seat's settings and files
   settings(seat: string): Promise<Record<string, unknown>>;
@@ -184,6 +186,9 @@ export interface WorkshopRpc {
   /** Long poll of pull mode; answers within `wait_ms`. */
   next(pool: string, request: { runner: ClaimRequest["runner"]; catalog_digest?: string; wait_ms: number; base_url: string }): Promise<Answer<{ work: Work | null; want_catalog: boolean }>>;
 }
+
+/** What a page lays its log panel out by; there is no terminal behind a seat's log. */
+export const LOG_TERMINAL = { cols: 120, rows: 40 } as const;
 
 /** Headers with which the edge hands an authenticated upgrade to `fetch()` of the object; any such header from outside is dropped at the edge. */
 export const SOCKET_HEADERS = { kind: "x-cm-socket", seat: "x-cm-seat", client: "x-cm-client", pool: "x-cm-pool", job: "x-cm-job", attempt: "x-cm-attempt", origin: "x-cm-origin", since: "x-cm-since" } as const;

@@ -4,6 +4,7 @@ import type { RunResult } from "../gpu-adapter/contract.ts";
 import { closingFrame, endingOf } from "./endings.ts";
 import { leaveJob, withdrawOutputs } from "./job-leavings.ts";
 import { endJob, jobFacts, liveCounts, setHeard } from "./job-store.ts";
+import type { LogFeed } from "./log-feed.ts";
 import type { Decision, QueueEvent } from "./queue/index.ts";
 import type { RunRelay } from "./run-relay.ts";
 import { raiseSeatRevision } from "./seat-store.ts";
@@ -18,12 +19,15 @@ export class JobKeeper {
   readonly #sql: Sql;
   readonly #relay: RunRelay;
   readonly #sockets: Sockets;
+  readonly #logs: LogFeed;
   readonly #workshop: () => string;
+  readonly #moved: { seat: string; job: string; moment: "accepted" | "ended" }[] = [];
   readonly #frames: { job: string; seat: string; client: string | null; frames: string[]; ran: boolean }[] = [];
   readonly #touched = new Set<string>();
   #live: Map<string, number>;
 
-  constructor(sql: Sql, relay: RunRelay, sockets: Sockets, workshop: () => string) {
+  constructor(sql: Sql, relay: RunRelay, sockets: Sockets, logs: LogFeed, workshop: () => string) {
+    this.#logs = logs;
     this.#workshop = workshop;
     this.#sql = sql;
     this.#relay = relay;
@@ -44,12 +48,14 @@ export class JobKeeper {
         case "job_accepted":
           this.#live.set(event.seat, this.remaining(event.seat) + 1);
           this.#sockets.answerFirst(event.seat);
+          this.#moved.push({ seat: event.seat, job: event.job, moment: "accepted" });
           break;
         case "job_state":
           if (event.to === "waiting") this.#again(event.job, now);
           break;
         case "job_ended":
           this.#live.set(event.seat, this.remaining(event.seat) - 1);
+          this.#moved.push({ seat: event.seat, job: event.job, moment: "ended" });
           this.#end(event, now, delivered?.result.status !== undefined ? delivered : null);
           break;
         default:
@@ -98,6 +104,7 @@ export class JobKeeper {
       if (ran) this.#sockets.tell(seat, client, [closingFrame(job)]);
       if (!heard && ran) setHeard(this.#sql, job, false);
     }
+    for (const { seat, job, moment } of this.#moved.splice(0)) this.#logs.moved(seat, job, moment);
     for (const seat of this.#touched) this.#sockets.status(seat);
     this.#touched.clear();
   }
@@ -105,6 +112,7 @@ export class JobKeeper {
   /** After a failed commit: nothing of it may be told. */
   drop(): void {
     this.#frames.length = 0;
+    this.#moved.length = 0;
     this.#touched.clear();
     this.#live = liveCounts(this.#sql);
   }

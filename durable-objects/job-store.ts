@@ -145,8 +145,14 @@ export type EndedRun = { job: string; status: string; outputs: string; meta: str
 
 /** Runs of this client whose end it did not hear, or that ended after `since` (ms); oldest first, at most the last 20. They count as heard from now on. */
 export function takeUnheard(sql: Sql, seat: string, clientId: string, since: number): EndedRun[] {
+  // Both lists come from indexes: a page that connects must not read its seat's whole history.
   const rows = sql
-    .all("SELECT job, status, outputs, meta FROM jobs WHERE seat = ? AND client_id = ? AND (heard = 0 OR ended > ?) AND in_history = 1 AND status IS NOT NULL ORDER BY ended DESC LIMIT 20", seat, clientId, since)
+    .all(
+      `SELECT job, status, outputs, meta FROM jobs WHERE client_id = ?2 AND in_history = 1 AND status IS NOT NULL AND seq IN (
+         SELECT seq FROM jobs WHERE seat = ?1 AND client_id = ?2 AND heard = 0 UNION SELECT seq FROM jobs WHERE seat = ?1 AND in_history = 1 AND ended > ?3
+       ) ORDER BY ended DESC LIMIT 20`,
+      seat, clientId, since,
+    )
     .toReversed();
   sql.all("UPDATE jobs SET heard = 1 WHERE seat = ? AND client_id = ? AND heard = 0", seat, clientId);
   return rows.map((row) => ({ job: text(row, "job"), status: text(row, "status"), outputs: text(row, "outputs"), meta: text(row, "meta") }));
@@ -157,16 +163,35 @@ export function liveCounts(sql: Sql): Map<string, number> {
   return new Map(sql.all("SELECT seat, count(*) AS n FROM jobs WHERE ended IS NULL GROUP BY seat").map((row) => [text(row, "seat"), integer(row, "n")]));
 }
 
-/** A seat's newest jobs as lines of its log, oldest first: when each was accepted, began, ended, and how. */
-export function jobLines(sql: Sql, seat: string, most: number): { at: number; line: string }[] {
-  const rows = sql.all("SELECT job, state, created, started, ended, error FROM jobs WHERE seat = ? ORDER BY seq DESC LIMIT ?", seat, most);
-  const lines = rows.flatMap((row) => {
-    const job = text(row, "job");
-    const [started, ended, error] = [integerOrNull(row, "started"), integerOrNull(row, "ended"), textOrNull(row, "error")];
-    const why = error === null ? "" : `: ${String((JSON.parse(error) as { exception_message?: unknown }).exception_message ?? "")}`;
-    return [{ at: integer(row, "created"), line: `${job} accepted` }, ...(started === null ? [] : [{ at: started, line: `${job} started` }]), ...(ended === null ? [] : [{ at: ended, line: `${job} ${text(row, "state")}${why}` }])];
-  });
-  return lines.sort((a, b) => a.at - b.at);
+/** The moments of a job that its seat's log tells. */
+export type JobMoment = "accepted" | "started" | "ended";
+type MomentLine = { moment: JobMoment; at: number; line: string };
+
+const MOMENTS = "job, state, created, started, ended, error";
+
+function momentsOf(row: SqlRow): MomentLine[] {
+  const job = text(row, "job");
+  const [started, ended, error] = [integerOrNull(row, "started"), integerOrNull(row, "ended"), textOrNull(row, "error")];
+  const why = error === null ? "" : `: ${String((JSON.parse(error) as { exception_message?: unknown }).exception_message ?? "")}`;
+  return [
+    { moment: "accepted", at: integer(row, "created"), line: `${job} accepted` },
+    ...(started === null ? [] : [{ moment: "started" as const, at: started, line: `${job} started` }]),
+    ...(ended === null ? [] : [{ moment: "ended" as const, at: ended, line: `${job} ${text(row, "state")}${why}` }]),
+  ];
+}
+
+/** One job as lines of its seat's log: when it was accepted, began, ended, and how. */
+export function jobMoments(sql: Sql, job: string): MomentLine[] {
+  return sql.all(`SELECT ${MOMENTS} FROM jobs WHERE job = ?`, job).flatMap(momentsOf);
+}
+
+/** Newest jobs of the whole workshop among which a seat's are looked for: a log is not worth reading years of jobs. */
+const LINES_AMONG = 5000;
+
+/** A seat's newest jobs as lines of its log, by no order but each job's own. */
+export function jobLines(sql: Sql, seat: string, most: number): MomentLine[] {
+  const rows = sql.all(`SELECT ${MOMENTS} FROM jobs WHERE seat = ? AND seq > (SELECT COALESCE(MAX(seq), 0) - ${LINES_AMONG} FROM jobs) ORDER BY seq DESC LIMIT ?`, seat, most);
+  return rows.flatMap(momentsOf);
 }
 
 export function endedCount(sql: Sql): number {

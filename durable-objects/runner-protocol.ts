@@ -4,6 +4,7 @@ import type { CommitFile, AttemptRef, Answer, Refusal, StoredFile, UploadGrant }
 import type { FileName, RunnerEvent, RunResult, UploadFile } from "../gpu-adapter/contract.ts";
 import { commitOutputs } from "./file-store.ts";
 import { setJobStarted } from "./job-store.ts";
+import type { LogFeed } from "./log-feed.ts";
 import type { Command, CommandType, Decision, ResultCommand } from "./queue/index.ts";
 import { refused } from "./refusals.ts";
 import type { RunRelay } from "./run-relay.ts";
@@ -22,15 +23,17 @@ export class RunnerProtocol {
   readonly #sql: Sql;
   readonly #desk: RunnerDesk;
   readonly #relay: RunRelay;
+  readonly #logs: LogFeed;
   readonly #run: Run;
   readonly #now: () => number;
   readonly #workshop: () => string;
   readonly #renewed = new Map<string, number>();
 
-  constructor(parts: { sql: Sql; desk: RunnerDesk; relay: RunRelay; run: Run; now: () => number; workshop: () => string }) {
+  constructor(parts: { sql: Sql; desk: RunnerDesk; relay: RunRelay; logs: LogFeed; run: Run; now: () => number; workshop: () => string }) {
     this.#sql = parts.sql;
     this.#desk = parts.desk;
     this.#relay = parts.relay;
+    this.#logs = parts.logs;
     this.#run = parts.run;
     this.#now = parts.now;
     this.#workshop = parts.workshop;
@@ -43,9 +46,9 @@ export class RunnerProtocol {
     for (const event of events) {
       if (event.seq <= this.#relay.acknowledged(ref.job)) continue;
       const starts = event.type === "started" || (event.type === "comfy" && event.message.type === "execution_start");
-      if (starts && holder.attempt.startedAt === null) this.#started(ref, lease);
+      if (starts && holder.attempt.startedAt === null) this.#started(ref, lease, holder.facts.seat);
       if (event.type === "stage") this.#run<"phase">({ type: "phase", job: ref.job, attempt: ref.attempt, lease, phase: { name: event.stage } });
-      if (event.type === "log") addSeatLog(this.#sql, holder.facts.seat, event.line, this.#now());
+      if (event.type === "log") this.#say(holder.facts.seat, event.line);
       this.#relay.take(ref.job, event);
     }
     this.renew(ref, lease, events.some((event) => event.type !== "heartbeat"));
@@ -74,11 +77,18 @@ export class RunnerProtocol {
     return this.#sql.all("SELECT 1 AS yes FROM jobs WHERE job = ? AND state = 'stopping'", ref.job).length > 0;
   }
 
-  #started(ref: AttemptRef, lease: string): void {
+  #say(seat: string, line: string): void {
     const now = this.#now();
-    this.#run<"started">({ type: "started", job: ref.job, attempt: ref.attempt, lease }, (decision) => {
-      if (decision.ok) setJobStarted(this.#sql, ref.job, now);
+    addSeatLog(this.#sql, seat, line, now);
+    this.#logs.said(seat, now, line);
+  }
+
+  #started(ref: AttemptRef, lease: string, seat: string): void {
+    const now = this.#now();
+    const decision = this.#run<"started">({ type: "started", job: ref.job, attempt: ref.attempt, lease }, (made) => {
+      if (made.ok) setJobStarted(this.#sql, ref.job, now);
     });
+    if (decision.ok) this.#logs.moved(seat, ref.job, "started");
   }
 
   grantUploads(ref: AttemptRef, lease: string, files: UploadFile[]): Answer<UploadGrant> {

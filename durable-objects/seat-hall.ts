@@ -19,22 +19,24 @@ export class SeatHall {
   readonly #relay: RunRelay;
   readonly #remaining: (seat: string) => number;
   readonly #now: () => number;
+  readonly #listens: (seat: string, client: string) => boolean;
   readonly #greet: (socket: WebSocket, at: SeatSocket) => void;
 
-  /** `greet` is called with a page that asks for our own messages. */
-  constructor(parts: { sql: Sql; sockets: Sockets; relay: RunRelay; remaining: (seat: string) => number; now: () => number; greet: (socket: WebSocket, at: SeatSocket) => void }) {
+  /** `listens`: whether a client asked for its seat's log. `greet` is called with a page that asks for our own messages. */
+  constructor(parts: { sql: Sql; sockets: Sockets; relay: RunRelay; remaining: (seat: string) => number; now: () => number; listens: (seat: string, client: string) => boolean; greet: (socket: WebSocket, at: SeatSocket) => void }) {
     this.#sql = parts.sql;
     this.#sockets = parts.sockets;
     this.#relay = parts.relay;
     this.#remaining = parts.remaining;
     this.#now = parts.now;
+    this.#listens = parts.listens;
     this.#greet = parts.greet;
   }
 
   /** Accepts a page; without a client id it gets one, as ComfyUI gives (32 hex digits). */
   enter(socket: WebSocket, seat: string, clientId: string): void {
     const client = clientId === "" ? crypto.randomUUID().replaceAll("-", "") : clientId.slice(0, 200);
-    this.#sockets.accept<SeatSocket>(socket, (order) => ({ kind: "seat", seat, client, order, greeted: false, metadata: false, logs: false }));
+    this.#sockets.accept<SeatSocket>(socket, (order) => ({ kind: "seat", seat, client, order, greeted: false, metadata: false, logs: this.#listens(seat, client) }));
     send(socket, statusFrame(this.#remaining(seat), client));
     for (const run of this.#relay.running(seat, client)) {
       const now = executingNowFrame(run);

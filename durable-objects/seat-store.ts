@@ -4,7 +4,7 @@ import { jobLines } from "./job-store.ts";
 import { integer, type Sql, text } from "./sql.ts";
 
 /** Lines of a seat's job log that are kept. */
-const LOG_LINES = 300;
+export const LOG_LINES = 300;
 
 /** Adds or changes seats; a changed password raises the version, so that older cookies die. */
 export function putSeats(sql: Sql, seats: SeatCredential[]): { added: string[]; changed: string[] } {
@@ -64,10 +64,17 @@ export function addSeatLog(sql: Sql, seat: string, line: string, now: number): v
 
 export function readSeatLog(sql: Sql, seat: string): { t: string; m: string }[] {
   const said = sql.all("SELECT at, line FROM seat_log WHERE seat = ? ORDER BY id DESC LIMIT ?", seat, LOG_LINES).map((row) => ({ at: integer(row, "at"), line: text(row, "line") }));
-  return [...jobLines(sql, seat, LOG_LINES), ...said.toReversed()]
+  const jobs = jobLines(sql, seat, LOG_LINES);
+  // Within one millisecond a run begins, speaks and ends.
+  return [...jobs.filter(({ moment }) => moment !== "ended"), ...said.toReversed(), ...jobs.filter(({ moment }) => moment === "ended")]
     .sort((a, b) => a.at - b.at)
     .slice(-LOG_LINES)
-    .map(({ at, line }) => ({ t: new Date(at).toISOString(), m: `${line}\n` }));
+    .map(logEntry);
+}
+
+/** As ComfyUI's terminal has it: time and text, each line with its end. */
+export function logEntry({ at, line }: { at: number; line: string }): { t: string; m: string } {
+  return { t: new Date(at).toISOString(), m: line.endsWith("\n") ? line : `${line}\n` };
 }
 
 /** Keeps the newest lines of every seat; run now and then, not on every line. */

@@ -5,6 +5,7 @@ import { Dispatcher, POLL_MS } from "./dispatcher.ts";
 import { Engine } from "./engine.ts";
 import { Gpus } from "./gpu/gpus.ts";
 import { type Delivered, JobKeeper } from "./job-keeper.ts";
+import { LogFeed } from "./log-feed.ts";
 import { migrate } from "./migrations.ts";
 import { type Command, type CommandType, type Decision, type Effect, effectsDue, nextWake } from "./queue/index.ts";
 import { PoolProviders } from "./pool-providers.ts";
@@ -28,6 +29,7 @@ export class Shell {
   readonly sql: Sql;
   readonly engine: Engine;
   readonly sockets: Sockets;
+  readonly logs: LogFeed;
   readonly relay: RunRelay;
   readonly desk: RunnerDesk;
   readonly protocol: RunnerProtocol;
@@ -52,10 +54,11 @@ export class Shell {
     const workshop = (): string => this.meta("workshop") ?? "";
     const run = <T extends CommandType>(command: Extract<Command, { type: T }>, record?: (decision: Decision<T>) => void, delivered?: Delivered): Decision<T> => this.run(command, record, delivered);
     this.sockets = new Sockets(ctx, remaining);
+    this.logs = new LogFeed(this.sql, this.sockets);
     this.relay = new RunRelay(this.sql, this.sockets);
-    this.#keeper = new JobKeeper(this.sql, this.relay, this.sockets, workshop);
+    this.#keeper = new JobKeeper(this.sql, this.relay, this.sockets, this.logs, workshop);
     this.desk = new RunnerDesk({ sql: this.sql, engine: this.engine, relay: this.relay, env, workshop, run, sharedKey: (pool) => this.poolSetup(pool)?.shared_key });
-    this.protocol = new RunnerProtocol({ sql: this.sql, desk: this.desk, relay: this.relay, run, now, workshop });
+    this.protocol = new RunnerProtocol({ sql: this.sql, desk: this.desk, relay: this.relay, logs: this.logs, run, now, workshop });
     this.runners = new RunnerHall({ sockets: this.sockets, engine: this.engine, desk: this.desk, protocol: this.protocol, run, poolSetup: (pool) => this.poolSetup(pool) });
     this.providers = new PoolProviders({ env, setup: (pool) => this.poolSetup(pool), pool: (pool) => this.engine.state.pools.get(pool) });
     this.dispatcher = new Dispatcher({
@@ -68,7 +71,7 @@ export class Shell {
       rearm: () => this.#arm(),
     });
     this.room = new Room({ sql: this.sql, engine: this.engine, sockets: this.sockets, run, meta: (key) => this.meta(key), complain: (event, error) => this.complain(event, error) });
-    this.seats = new SeatHall({ sql: this.sql, sockets: this.sockets, relay: this.relay, remaining, now, greet: (socket, at) => this.room.greet(socket, at) });
+    this.seats = new SeatHall({ sql: this.sql, sockets: this.sockets, relay: this.relay, remaining, now, listens: (seat, client) => this.logs.listens(seat, client), greet: (socket, at) => this.room.greet(socket, at) });
     this.#sweeper = new Sweeper({ sql: this.sql, bucket: env.FILES, now, rearm: () => this.#arm(), complain: (event, error) => this.complain(event, error) });
     this.gpus = new Gpus(this);
     // What was committed before a restart may never have been sent; each of these may safely be done again.

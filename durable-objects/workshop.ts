@@ -155,6 +155,10 @@ export class Workshop extends DurableObject<Env> {
     return this.#seat.seatLog(seat);
   }
 
+  subscribeLog(seat: string, client: string, enabled: boolean): void {
+    this.#shell.logs.subscribe(seat, client, enabled);
+  }
+
   settings(seat: string): Record<string, unknown> {
     return this.#seat.settings(seat);
   }

@@ -1,4 +1,5 @@
 // ComfyUI's /internal routes, which exist only without /api: the seat's own log, its own files, and names of folders.
+import { LOG_TERMINAL } from "../../durable-objects/contract.ts";
 import { isRecord, readJson, seatRouter, segment } from "./context.ts";
 import { crashed, done, json, tooLarge } from "./answers.ts";
 import { currentCatalog } from "./catalog-source.ts";
@@ -6,18 +7,18 @@ import { modelFolders } from "./models.ts";
 
 export const internalRoutes = seatRouter();
 
-/** What the page lays its terminal panel out by; there is no terminal behind a seat's log. */
-const TERMINAL = { cols: 120, rows: 40 };
+internalRoutes.get("/internal/logs", async (c) => json((await c.env.seat.rpc.seatLog(c.env.seat.seat)).map((line) => `${line.t} - ${line.m}`).join("")));
 
-internalRoutes.get("/internal/logs", async (c) => json((await logLines(c.env.seat)).map((line) => `${line.t} - ${line.m}`).join("")));
+internalRoutes.get("/internal/logs/raw", async (c) => json({ entries: await c.env.seat.rpc.seatLog(c.env.seat.seat), size: LOG_TERMINAL }));
 
-internalRoutes.get("/internal/logs/raw", async (c) => json({ entries: await logLines(c.env.seat), size: TERMINAL }));
-
-// The log of a seat is read on opening the panel; nothing is pushed. A stock server would push every line of everybody's run.
+// The seat's own lines, as they come, to the sockets of that client id; a stock server would push every line of everybody's run.
 internalRoutes.patch("/internal/logs/subscribe", async (c) => {
   const body = await readJson(c.req.raw);
   if (!body.ok) return body.fault === "too_large" ? tooLarge() : crashed();
-  return isRecord(body.value) && "clientId" in body.value && "enabled" in body.value ? done() : crashed();
+  if (!isRecord(body.value) || !("clientId" in body.value) || !("enabled" in body.value)) return crashed();
+  const { clientId, enabled } = body.value;
+  if (typeof clientId === "string" && clientId !== "") await c.env.seat.rpc.subscribeLog(c.env.seat.seat, clientId.slice(0, 200), Boolean(enabled));
+  return done();
 });
 
 internalRoutes.get("/internal/files/:type", async (c) => {
@@ -31,8 +32,3 @@ internalRoutes.get("/internal/folder_paths", async (c) => {
   const catalog = await currentCatalog(c.env.seat);
   return json(Object.fromEntries(modelFolders(catalog).map((folder) => [folder, [`models/${folder}`]])));
 });
-
-/** The seat's job log as ComfyUI's lines, each with its line end. */
-async function logLines(seat: { rpc: { seatLog(seat: string): Promise<{ t: string; m: string }[]> }; seat: string }): Promise<{ t: string; m: string }[]> {
-  return (await seat.rpc.seatLog(seat.seat)).map(({ t, m }) => ({ t, m: m.endsWith("\n") ? m : `${m}\n` }));
-}
