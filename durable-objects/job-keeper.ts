@@ -51,7 +51,7 @@ export class JobKeeper {
           this.#moved.push({ seat: event.seat, job: event.job, moment: "accepted" });
           break;
         case "job_state":
-          if (event.to === "waiting") this.#again(event.job, now);
+          if (event.to === "waiting") this.#relay.forget(event.job);
           break;
         case "job_ended":
           this.#live.set(event.seat, this.remaining(event.seat) - 1);
@@ -69,16 +69,11 @@ export class JobKeeper {
     }
   }
 
-  /** An attempt is over and the job waits for another: what was seen and stored of it no longer counts. */
-  #again(job: string, now: number): void {
-    this.#relay.forget(job);
-    withdrawOutputs(this.#sql, job, now);
-  }
-
   #end(event: Ended, now: number, delivered: Delivered | null): void {
     const own = delivered?.result ?? null;
     const ending = endingOf(event.record, own, this.#relay.seen(event.job), now);
     const facts = jobFacts(this.#sql, event.job);
+    if (own?.status === "succeeded" && event.record.attempts > 1) withdrawOutputs(this.#sql, event.job, own.files.map(({ file_id }) => file_id), now);
     endJob(this.#sql, event.job, {
       state: event.record.state,
       at: now,

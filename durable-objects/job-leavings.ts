@@ -16,9 +16,12 @@ export function leaveJob(sql: Sql, workshop: string, job: string, end: { promptK
   if (!end.inHistory) forgetJobs(sql, [job], now);
 }
 
-/** A job that runs again makes its files again: what a lost attempt had committed loses its name, so that every output is there once [I1]. */
-export function withdrawOutputs(sql: Sql, job: string, now: number): void {
-  const keys = sql.all("DELETE FROM files WHERE job = ? RETURNING key", job).map((row) => text(row, "key"));
+/**
+ * A job that ran more than once: what its lost attempts had committed loses its name, so that every output is there once [I1]. Only now, because a machine
+ * that outlived a lost attempt names its earlier file again when ComfyUI answers from its cache [G23]. `kept` are the ids its result names.
+ */
+export function withdrawOutputs(sql: Sql, job: string, kept: readonly string[], now: number): void {
+  const keys = sql.all("DELETE FROM files WHERE job = ? AND file_id NOT IN (SELECT value FROM json_each(?)) RETURNING key", job, JSON.stringify(kept)).map((row) => text(row, "key"));
   discard(sql, keys, now);
 }
 

@@ -43,6 +43,8 @@ export class OperatorDoor {
     const missing = this.#shell.missing();
     if (missing) return missing;
     if (origin !== undefined) this.#shell.setMeta("origin", origin);
+    const before = this.#shell.poolSetup(pool.id);
+    if (before !== null && (before.provider !== pool.provider || before.endpoint !== pool.endpoint)) this.#shell.gpus.letGo(pool.id);
     this.#shell.setMeta(`pool:${pool.id}`, JSON.stringify(pool));
     const decision = this.#shell.run<"upsert_pool">({ type: "upsert_pool", pool: poolConfig(pool, this.#shell.engine.state.pools.get(pool.id), this.#shell.engine.state.pools.size) });
     if (!decision.ok) return refused(decision);

@@ -38,7 +38,9 @@ export class GpuDoor {
     const missing = this.#shell.missing() ?? this.#unknown(pool);
     if (missing) return missing;
     const decision = this.#shell.run<"remove_pool">({ type: "remove_pool", pool, by });
-    return decision.ok ? { ok: true } : refused(decision);
+    if (!decision.ok) return refused(decision);
+    this.#shell.gpus.letGo(pool);
+    return { ok: true };
   }
 
   setSlots(slots: number, by: string): Answer<object> {

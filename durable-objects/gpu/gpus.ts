@@ -1,5 +1,6 @@
 // The workshop's GPUs as its shell sees them: told of every decision, woken by the alarm, asked by the doors.
 import type { RunnerInfo } from "../../gpu-adapter/contract.ts";
+import type { GpuProvider } from "../../gpu-adapter/port.ts";
 import type { AttemptRef } from "../contract.ts";
 import type { QueueEvent } from "../queue/index.ts";
 import type { Shell } from "../shell.ts";
@@ -14,9 +15,13 @@ export class Gpus {
   readonly keeper: Keeper;
   readonly tests: SelfTest;
   readonly #now: () => number;
+  readonly #open: (pool: string) => GpuProvider | null;
+  readonly #keep: (work: Promise<void>) => void;
 
   constructor(shell: Shell) {
     this.#now = () => shell.engine.now();
+    this.#open = (pool) => shell.providers.open(pool);
+    this.#keep = (work) => shell.ctx.waitUntil(work.catch((error: unknown) => shell.complain("let_go_failed", error)));
     this.facts = new FactStore(shell.sql);
     this.journal = new Journal(shell.sql);
     this.tests = new SelfTest(shell);
@@ -44,6 +49,11 @@ export class Gpus {
 
   claimed(ref: AttemptRef, runner: RunnerInfo): void {
     this.keeper.claimed(ref, runner);
+  }
+
+  /** The pool as it is set up now is no longer ours to keep up. */
+  letGo(pool: string): void {
+    this.#keep(this.keeper.letGo(pool, this.#open(pool)));
   }
 
   tick(): void {

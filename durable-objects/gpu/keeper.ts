@@ -124,6 +124,15 @@ export class Keeper {
     if (failures === 1) this.#note(pool, "alarm", `the number of machines could not be changed: ${said.message}`);
   }
 
+  /** A pool leaves the chain, or another deployment takes its name: nothing is kept up there for us any more, and what was known of it is forgotten. */
+  async letGo(pool: string, provider: GpuProvider | null): Promise<void> {
+    const { applied } = this.#parts.facts.of(pool);
+    this.#parts.facts.forget(pool);
+    if (provider === null || applied === null || applied === 0) return;
+    const said = await provider.control({ action: "scale", min: 0 });
+    if (said.outcome === "rejected" || said.outcome === "unknown") this.#note(pool, "alarm", `${applied} of its machines may still be kept up at the provider, and cost money: ${said.message}. Set its least number of machines to 0 there.`);
+  }
+
   // ---- what machines cost -------------------------------------------------------------------------------------------------------------------
   /** Whether machines of this pool may cost money now. */
   #active(pool: string): boolean {

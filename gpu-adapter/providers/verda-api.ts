@@ -20,6 +20,8 @@ export type ApiAnswer = { ok: true; answer: Answered } | { ok: false; fault: Rej
 
 export class VerdaApi {
   readonly #parts: VerdaApiParts;
+  /** One sign-in for calls that go out together. */
+  #signing: Promise<Token | Rejected | Unknown> | null = null;
 
   constructor(parts: VerdaApiParts) {
     this.#parts = parts;
@@ -70,8 +72,15 @@ export class VerdaApi {
   async #token(key: string, fresh: boolean): Promise<Token | Rejected | Unknown> {
     const known = tokens.get(key);
     if (known !== undefined && !fresh && known.endsAt - RENEW_BEFORE_MS > this.#parts.now()) return known;
-    if (known?.refresh != null && !fresh) {
-      const renewed = await this.#grant(key, { grant_type: "refresh_token", refresh_token: known.refresh });
+    this.#signing ??= this.#signIn(key, fresh ? null : (known?.refresh ?? null)).finally(() => {
+      this.#signing = null;
+    });
+    return await this.#signing;
+  }
+
+  async #signIn(key: string, refresh: string | null): Promise<Token | Rejected | Unknown> {
+    if (refresh !== null) {
+      const renewed = await this.#grant(key, { grant_type: "refresh_token", refresh_token: refresh });
       if ("access" in renewed) return renewed;
     }
     const credential = this.#parts.credential ?? "";

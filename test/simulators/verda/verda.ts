@@ -33,6 +33,8 @@ export class Verda {
   readonly tokens = new Map<string, number>();
   tokenLifeS = 3600;
   grants: string[] = [];
+  /** What somebody at the provider made of a stored answer. */
+  tamper: (body: unknown) => unknown = (body) => body;
   hardware = [{ name: "H200", size: 1, is_available: true }, { name: "B300", size: 1, is_available: false }];
 
   constructor(switches: Partial<VerdaSwitches> = {}) {
@@ -51,6 +53,16 @@ export class Verda {
 
   get api(): string {
     return `${this.host.origin}/v1`;
+  }
+
+  /** What an operator writes of a deployment. */
+  pool(name: string): Record<string, unknown> {
+    return { provider: "verda", endpoint: this.endpoint(name), secret: "GPU_VERDA_KEY", control_secret: "GPU_VERDA_API", control_url: this.api, gpu: "H200" };
+  }
+
+  /** The secrets that the pools of this account name, as Worker variables. */
+  get vars(): Record<string, string> {
+    return { GPU_VERDA_KEY: this.inferenceKey, GPU_VERDA_API: `${this.clientId}:${this.clientSecret}` };
   }
 
   deploy(name: string, options: FleetOptions): Fleet {
@@ -110,7 +122,7 @@ export class Verda {
 
   #result(message: Message): Said {
     if (message.answer === null) return this.switches.notReady === 204 ? { status: 204 } : { status: this.switches.notReady, body: { message: "result not found" } };
-    return { status: message.answer.status, body: message.answer.body };
+    return { status: message.answer.status, body: this.tamper(message.answer.body) };
   }
 
   // ---- control plane -------------------------------------------------------------------------------------------------------------------

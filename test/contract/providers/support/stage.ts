@@ -8,29 +8,40 @@ import { buildRunner } from "../../../../scripts/build-runner.ts";
 import { freePort, ROOT } from "../../../../scripts/stack.ts";
 import { killTree } from "../../../e2e/support/room.ts";
 import { SeatClient } from "../../../e2e/support/seat-client.ts";
+import type { Weather } from "../../runner/support/weather.ts";
+
+const WRANGLER = join(ROOT, "node_modules/wrangler/bin/wrangler.js");
 
 export type Json = Record<string, unknown>;
-export type StageOptions = { /** Worker variables; secrets of pools are given as variables here. */ vars?: Record<string, string> };
+export type StageOptions = {
+  /** Worker variables; secrets of pools are given as variables here. `publicOrigin` is the weather's address, where there is one. */
+  vars?: (publicOrigin: string) => Record<string, string>;
+  /** Stands between the machines and the Worker. */
+  weather?: Weather;
+};
 
 export class Stage {
   readonly origin: string;
   readonly log: string[] = [];
   readonly #port: number;
   readonly #vars: Record<string, string>;
+  readonly #bundle: string;
   readonly #stateDir = mkdtempSync(join(tmpdir(), "comfyume-stage-"));
   readonly #operatorToken = /^OPERATOR_TOKEN\s*=\s*"?([^"\n]+)"?/m.exec(readFileSync(join(ROOT, ".dev.vars"), "utf8"))?.[1] ?? "";
   #wrangler: ChildProcess | null = null;
 
-  constructor(port: number, options: StageOptions) {
+  constructor(port: number, bundle: string, vars: Record<string, string>) {
     this.#port = port;
+    this.#bundle = bundle;
     this.origin = `http://127.0.0.1:${port}`;
-    this.#vars = { PROVIDER_POLL_MS: "1500", ...options.vars };
+    this.#vars = { PROVIDER_POLL_MS: "1500", ...vars };
   }
 
   /** Starts the Worker, or starts it again on the same state. */
   async start(): Promise<void> {
     const vars = Object.entries(this.#vars).flatMap(([key, value]) => ["--var", `${key}:${value}`]);
-    const args = [join(ROOT, "node_modules/wrangler/bin/wrangler.js"), "dev", "--ip", "127.0.0.1", "--port", String(this.#port), "--inspector-port", String(await freePort()), "--persist-to", this.#stateDir, "--show-interactive-dev-session=false", ...vars];
+    // The bundle as it was at the beginning: sources that change meanwhile do not restart it.
+    const args = [WRANGLER, "dev", join(this.#bundle, "index.js"), "--no-bundle", "--config", join(ROOT, "wrangler.toml"), "--ip", "127.0.0.1", "--port", String(this.#port), "--inspector-port", String(await freePort()), "--persist-to", this.#stateDir, "--show-interactive-dev-session=false", ...vars];
     const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, NO_COLOR: "1", WRANGLER_SEND_METRICS: "false", CLOUDFLARE_CF_FETCH_ENABLED: "false" } });
     this.#wrangler = child;
     for (const stream of [child.stdout, child.stderr]) {
@@ -62,7 +73,7 @@ export class Stage {
       await new Promise((resolve) => child.once("exit", resolve));
       clearTimeout(hard);
     }
-    rmSync(this.#stateDir, { recursive: true, force: true, maxRetries: 5 });
+    for (const folder of [this.#stateDir, this.#bundle]) rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
   async ops<T = Json>(method: string, path: string, body?: unknown): Promise<T> {
@@ -78,8 +89,11 @@ export class Stage {
 
   /** A workshop with `seats` seats; pools are put afterwards, once their keys are known. */
   async workshop(name: string, seats: number, slots: number): Promise<Room> {
-    const made = await this.ops<{ seats: { seat: string; password: string }[] }>("POST", "/workshops", { workshop: name, seats, slots });
-    return new Room(this, name, made.seats);
+    const made = await this.ops<{ instructor: { username: string; password: string }; seats: { seat: string; password: string }[] }>("POST", "/workshops", { workshop: name, seats, slots });
+    const room = new Room(this, name, made.seats, made.instructor);
+    // A pool that failed rests for a minute; here a test waits for it.
+    await room.params({ circuit_ms: 3_000 });
+    return room;
   }
 }
 
@@ -87,11 +101,20 @@ export class Room {
   readonly stage: Stage;
   readonly name: string;
   readonly #seats: { seat: string; password: string }[];
+  readonly #instructor: { username: string; password: string };
 
-  constructor(stage: Stage, name: string, seats: { seat: string; password: string }[]) {
+  constructor(stage: Stage, name: string, seats: { seat: string; password: string }[], instructor: { username: string; password: string }) {
     this.stage = stage;
     this.name = name;
     this.#seats = seats;
+    this.#instructor = instructor;
+  }
+
+  /** The queue's parameters, changed by the instructor. */
+  async params(params: Record<string, number>): Promise<void> {
+    const { username, password } = this.#instructor;
+    const answer = await fetch(`${this.stage.origin}/${this.name}/dashboard/api/v1/params`, { method: "PATCH", headers: { Authorization: `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`, "Content-Type": "application/json" }, body: JSON.stringify(params) });
+    if (!answer.ok) throw new Error(`PATCH params answered ${answer.status} ${await answer.text()}`);
   }
 
   client(n: number): SeatClient {
@@ -114,9 +137,20 @@ export class Room {
   }
 }
 
+/** Bundles the Worker as a deploy would. */
+async function buildWorker(): Promise<string> {
+  const folder = mkdtempSync(join(tmpdir(), "comfyume-worker-"));
+  const child = spawn(process.execPath, [WRANGLER, "deploy", "--dry-run", "--outdir", folder], { cwd: ROOT, stdio: "ignore", env: { ...process.env, WRANGLER_SEND_METRICS: "false" } });
+  const code = await new Promise((resolve) => child.once("exit", resolve));
+  if (code !== 0) throw new Error("the Worker does not build: see `npm run check`");
+  return folder;
+}
+
 export async function openStage(options: StageOptions = {}): Promise<Stage> {
-  const [port] = await Promise.all([freePort(), buildRunner({ quiet: true })]);
-  const stage = new Stage(port, options);
+  const [port, bundle] = await Promise.all([freePort(), buildWorker(), buildRunner({ quiet: true })]);
+  const weather = options.weather;
+  weather?.aim(`http://127.0.0.1:${port}`);
+  const stage = new Stage(port, bundle, options.vars?.((await weather?.open()) ?? `http://127.0.0.1:${port}`) ?? {});
   await stage.start();
   return stage;
 }

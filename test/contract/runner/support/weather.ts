@@ -16,7 +16,7 @@ export type Passed = { method: string; path: string; status: number | "dropped" 
 
 export class Weather {
   readonly passed: Passed[] = [];
-  readonly #target: URL;
+  #target: URL;
   readonly #server: Server;
   readonly #sockets = new Set<Duplex>();
   #faults: Fault[] = [];
@@ -37,6 +37,11 @@ export class Weather {
 
   get origin(): string {
     return this.#origin;
+  }
+
+  /** Lets everything through to another server. */
+  aim(target: string): void {
+    this.#target = new URL(target);
   }
 
   fault(fault: Fault): void {
