@@ -1,32 +1,30 @@
-// The workshop object: RPC methods and socket handlers, each handed on to the door it belongs to. Everything with a thought in it lives there.
-import { DurableObject } from "cloudflare:workers";
-import type { ClaimAnswer, ClaimRequest, FileName, RunnerEvent, RunResult, StorageType, UploadFile, Work } from "../gpu-adapter/contract.ts";
+// The workshop object: RPC methods (those of a seat are in seat-rpc.ts) and socket handlers, each handed on to the door it belongs to. Everything with a
+// thought in it lives there.
+import type { ClaimAnswer, ClaimRequest, FileName, RunnerEvent, RunResult, UploadFile, Work } from "../gpu-adapter/contract.ts";
 import type * as door from "./contract.ts";
 import { SOCKET_HEADERS } from "./contract.ts";
 import { InstructorDoor } from "./instructor-door.ts";
 import type * as steer from "./instructor-contract.ts";
 import { logPage } from "./log-store.ts";
-import { currentNotices } from "./notices.ts";
 import { OperatorDoor } from "./operator-door.ts";
-import { SeatDoor } from "./seat-door.ts";
+import { SeatRpc } from "./seat-rpc.ts";
 import { GpuDoor } from "./gpu/door.ts";
 import type * as gpu from "./gpu-contract.ts";
 import { Shell } from "./shell.ts";
 import type { AttemptSocket, RunnerSocket } from "./sockets.ts";
 import { integer, text } from "./sql.ts";
 
-export class Workshop extends DurableObject<Env> {
+export class Workshop extends SeatRpc {
   readonly #shell: Shell;
   readonly #operator: OperatorDoor;
-  readonly #seat: SeatDoor;
   readonly #gpu: GpuDoor;
   readonly #instructor: InstructorDoor;
 
   constructor(ctx: DurableObjectState, env: Env) {
-    super(ctx, env);
-    this.#shell = new Shell(ctx, env);
+    const shell = new Shell(ctx, env);
+    super(ctx, env, shell);
+    this.#shell = shell;
     this.#operator = new OperatorDoor(this.#shell);
-    this.#seat = new SeatDoor(this.#shell);
     this.#gpu = new GpuDoor(this.#shell);
     this.#instructor = new InstructorDoor(this.#shell);
   }
@@ -96,119 +94,6 @@ export class Workshop extends DurableObject<Env> {
 
   audit(search: steer.AuditSearch): door.Answer<{ rows: steer.AuditRow[]; next: number | null }> {
     return this.#instructor.audit(search);
-  }
-
-  // ---- a seat ------------------------------------------------------------------------------------------------------------------------
-  async submit(submit: door.Submit): Promise<door.Answer<door.Submitted>> {
-    return await this.#seat.submit(submit);
-  }
-
-  queueRemaining(seat: string): number {
-    return this.#seat.queueRemaining(seat);
-  }
-
-  queuePage(seat: string, ifNoneMatch: string | null, after: string | null): door.PromptPage {
-    return this.#seat.queuePage(seat, ifNoneMatch, after);
-  }
-
-  historyPage(seat: string, query: { max_items: number | null; offset: number | null }, ifNoneMatch: string | null, after: string | null): door.PromptPage {
-    return this.#seat.historyPage(seat, query, ifNoneMatch, after);
-  }
-
-  historyEntry(seat: string, job: string): door.Piece[] {
-    return this.#seat.historyEntry(seat, job);
-  }
-
-  deleteHistory(seat: string, jobs: string[] | "all"): void {
-    this.#seat.deleteHistory(seat, jobs);
-  }
-
-  jobs(seat: string, query: door.JobsQuery, ifNoneMatch: string | null): { etag: string; rows: door.JobRow[] | null; total: number } {
-    return this.#seat.jobs(seat, query, ifNoneMatch);
-  }
-
-  jobDetail(seat: string, job: string): door.JobDetail | null {
-    return this.#seat.jobDetail(seat, job);
-  }
-
-  cancel(seat: string, jobs: string[]): door.CancelAnswer[] {
-    return this.#seat.cancel(seat, jobs);
-  }
-
-  removeWaiting(seat: string, jobs: string[] | "all"): door.CancelAnswer[] {
-    return this.#seat.removeWaiting(seat, jobs);
-  }
-
-  interrupt(seat: string, job: string | null): door.CancelAnswer[] {
-    return this.#seat.interrupt(seat, job);
-  }
-
-  seatPlaces(seat: string, ifNoneMatch: string | null): door.Validated {
-    return this.#shell.room.places.body(seat, ifNoneMatch);
-  }
-
-  seatNotices(seat: string): object[] {
-    return currentNotices(this.#shell.sql, this.#shell.engine.now(), seat);
-  }
-
-  seatLog(seat: string): { t: string; m: string }[] {
-    return this.#seat.seatLog(seat);
-  }
-
-  subscribeLog(seat: string, client: string, enabled: boolean): void {
-    this.#shell.logs.subscribe(seat, client, enabled);
-  }
-
-  settings(seat: string): Record<string, unknown> {
-    return this.#seat.settings(seat);
-  }
-
-  putSettings(seat: string, values: Record<string, unknown>): void {
-    this.#seat.putSettings(seat, values);
-  }
-
-  putInput(input: door.NewInput): door.Answer<door.InputStored> {
-    return this.#seat.putInput(input);
-  }
-
-  sameUpload(seat: string, asked: door.UploadAsked): door.OpenUpload | null {
-    return this.#seat.sameUpload(seat, asked);
-  }
-
-  openUpload(asked: door.NewUpload): door.Answer<{ upload: door.OpenUpload }> {
-    return this.#seat.openUpload(asked);
-  }
-
-  findUpload(seat: string, upload: string): door.OpenUpload | null {
-    return this.#seat.findUpload(seat, upload);
-  }
-
-  addPart(seat: string, upload: string, part: { part: number; etag: string }): boolean {
-    return this.#seat.addPart(seat, upload, part);
-  }
-
-  forgetParts(seat: string, upload: string): void {
-    this.#seat.forgetParts(seat, upload);
-  }
-
-  finishUpload(seat: string, upload: string, stored: { sha256: string; content_type: string }): door.Answer<door.InputStored> {
-    return this.#seat.finishUpload(seat, upload, stored);
-  }
-
-  dropUpload(seat: string, upload: string): boolean {
-    return this.#seat.dropUpload(seat, upload);
-  }
-
-  resolveFile(seat: string, name: FileName): door.StoredFile | null {
-    return this.#seat.resolveFile(seat, name);
-  }
-
-  listFiles(seat: string, type: StorageType, subfolder: string | null): door.StoredFile[] {
-    return this.#seat.listFiles(seat, type, subfolder);
-  }
-
-  once(seat: string, key: string): boolean {
-    return this.#seat.once(seat, key);
   }
 
   // ---- catalogs and runners ----------------------------------------------------------------------------------------------------------

@@ -169,7 +169,7 @@ describe("a file in parts", () => {
 
   it("has parts that grow with it, from 8 to 64 MiB, and few of them", () => {
     const mib = 1024 ** 2;
-    for (const [size, bytes] of [[1, 8], [512 * mib, 8], [512 * mib + 1, 16], [2048 * mib, 32], [MAX_FILE_BYTES, 64]] as const) expect(partBytes(size)).toBe(bytes * mib);
+    for (const [size, part] of [[1, 8], [512 * mib, 8], [512 * mib + 1, 16], [2048 * mib, 32], [MAX_FILE_BYTES, 64]] as const) expect(partBytes(size)).toBe(part * mib);
     expect(MAX_FILE_BYTES / partBytes(MAX_FILE_BYTES)).toBeLessThanOrEqual(128);
   });
 

@@ -153,10 +153,10 @@ describe("what is swept", () => {
   it("a dropped upload leaves no part behind", async () => {
     const shop = await shopOf();
     const opened = (await (await shop.ada.get("POST", "/api/comfyume/uploads", { body: JSON.stringify({ name: "film.mp4", size: 1 }) })).json()) as { upload_id: string };
-    const upload = (await shop.rpc.findUpload("ada", opened.upload_id))!;
+    const stored = (await shop.rpc.findUpload("ada", opened.upload_id))!;
     await shop.ada.get("DELETE", `/api/comfyume/uploads/${opened.upload_id}`);
     await sweep(shop);
-    await expect(env.FILES.resumeMultipartUpload(upload.key, upload.r2_upload).uploadPart(1, "x")).rejects.toThrow(/10024/);
+    await expect(env.FILES.resumeMultipartUpload(stored.key, stored.r2_upload).uploadPart(1, "x")).rejects.toThrow(/10024/);
   });
 
   it("a hundred and more go in batches, a failing store is asked again later, and doing it twice does no harm", async () => {
