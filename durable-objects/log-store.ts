@@ -15,6 +15,8 @@ const READ_MOST = 100;
 const PAGE_CHARACTERS = 1_000_000;
 /** Entries of one job's story looked through at most. */
 const STORY_MOST = 50_000;
+/** A row's own times are read off the clock a moment before or after its log entry's. In ms. */
+const MOMENT_MS = 1000;
 
 /** Writes the state as a base: a replay may start here. Call it between two commands. */
 export function writeBase(sql: Sql, state: QueueState, revision: number, now: number): void {
@@ -111,11 +113,11 @@ function entryOf(row: Parameters<typeof text>[0]): LogEntry {
 
 /** Entries that name a job, from `from` to `to` (ms); `complete` false when the log does not reach back so far or the stretch was too long to read. */
 export function entriesOf(sql: Sql, job: string, from: number, to: number): { entries: LogEntry[]; complete: boolean } {
-  const first = revisionAt(sql, from);
-  const last = Math.min(revisionAt(sql, to + 1) + 1, first + STORY_MOST);
+  const first = revisionAt(sql, from - MOMENT_MS);
+  const last = Math.min(revisionAt(sql, to + MOMENT_MS) + 1, first + STORY_MOST);
   const rows = sql.all("SELECT revision, at, command, events FROM log WHERE revision >= ? AND revision <= ? AND (instr(events, ?) > 0 OR instr(command, ?) > 0) ORDER BY revision", first, last, job, job);
   const oldest = sql.all("SELECT at FROM log ORDER BY revision LIMIT 1")[0];
-  return { entries: rows.map(entryOf), complete: oldest !== undefined && integer(oldest, "at") <= from && last < first + STORY_MOST };
+  return { entries: rows.map(entryOf), complete: oldest !== undefined && integer(oldest, "at") <= from + MOMENT_MS && last < first + STORY_MOST };
 }
 
 /** The first revision whose time is not before `at`: found by halving, because revisions and times rise together. */
