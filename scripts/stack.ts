@@ -26,6 +26,8 @@ export type StackOptions = {
   sandboxArgs?: string[];
   /** ms a runner keeps a job after its last sign of life. */
   leaseMs?: number;
+  /** Where runners dial in when it is not the Worker's own address (a test's proxy in between). */
+  runnerOrigin?: string;
   say?: (line: string) => void;
   /** Aborting stops everything, also while it is still starting. */
   signal?: AbortSignal;
@@ -177,7 +179,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const { token } = (await ops("POST", `/workshops/${options.workshop}/pools/local/token`, {})) as { token: string };
     const startRunner = (n: number): ChildProcess => {
       const env = { COMFYUME_TOKEN: token };
-      const child = launch(`runner${n}`, [runnerFile, "pull", "--platform", `${origin}/runner/v1/${options.workshop}`, "--pool", "local", "--comfy", sandboxUrl], env, log);
+      const child = launch(`runner${n}`, [runnerFile, "pull", "--platform", `${options.runnerOrigin ?? origin}/runner/v1/${options.workshop}`, "--pool", "local", "--comfy", sandboxUrl], env, log);
       children.set(`runner${n}`, child);
       return child;
     };
