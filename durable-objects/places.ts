@@ -79,7 +79,11 @@ export class Places {
 
   /** The frame for a page that has just said that it wants to know. */
   greeting(seat: string): string {
-    return this.#frame(this.of(seat).rows, roomLine(this.#engine.state));
+    const room = roomLine(this.#engine.state);
+    const shown = this.#steady(seat, placesOf(this.#engine.state, seat, this.forecasts()));
+    // Its other pages, if any, were told when something last changed: every change is followed by a beat.
+    shown.told ??= lineOf(shown, room);
+    return this.#frame(shown.rows, room);
   }
 
   /** The same for callers without a socket. The answer changes when what a page is told would. */
@@ -106,7 +110,7 @@ export class Places {
   }
 
   #tell(seat: string, shown: Shown, room: RoomLine): void {
-    const line = `${shown.tag} ${JSON.stringify(room)}`;
+    const line = lineOf(shown, room);
     if (shown.told === line) return;
     shown.told = line;
     this.#extras.tell(seat, this.#frame(shown.rows, room));
@@ -132,4 +136,9 @@ export class Places {
       this.#quoting = false;
     }
   }
+}
+
+/** What a page was told, in short. */
+function lineOf({ tag }: Shown, room: RoomLine): string {
+  return `${tag} ${JSON.stringify(room)}`;
 }
