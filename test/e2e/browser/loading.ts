@@ -38,7 +38,7 @@ export function loading(stage: Stage): void {
       const visits = seat.visits.length;
       await seat.run();
       await seat.page.getByText(/session has ended/).first().waitFor();
-      expect(await seat.page.evaluate(async () => (await window.app.api.fetchApi("/settings")).status)).toBe(403);
+      expect(await seat.page.evaluate(async () => await window.app.api.fetchApi("/settings").then(async (answer) => [answer.status, (await answer.text()).length > 0]))).toEqual([403, true]);
       await seat.quiet();
       expect(seat.visits.length).toBe(visits);
       seat.forgive(/^403 POST .*\/api\/prompt/, /^403 GET .*\/api\/settings/, /^console: .*403/, /^console: PromptExecutionError/);

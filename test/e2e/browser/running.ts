@@ -7,12 +7,15 @@ import type { SeatPage } from "./support/seat-page.ts";
 /** Comfy's registry of node packs: asked by the newest page when a person opens an error's details. */
 const REGISTRY = /https:\/\/api\.comfy\.org\/(comfy-nodes\/|nodes\?node_id=)/;
 
-/** Runs until somebody stops it, with progress and previews on its second node. */
+/**
+ * Runs until somebody stops it, with progress and previews on its second node. The numbers are no other graph's: the older page shows the preview of an
+ * interrupted node on whatever has its number next.
+ */
 export function endlessGraph(): Record<string, unknown> {
   return {
-    "1": { class_type: "EmptyImage", inputs: { width: 64, height: 64, batch_size: 1, color: 0x3366ff } },
-    "2": { class_type: "SandboxSleep", inputs: { image: ["1", 0], seconds: 600, steps: 1200, previews: true, seed: 1 } },
-    "3": { class_type: "SaveImage", inputs: { images: ["2", 0], filename_prefix: "endless" } },
+    "91": { class_type: "EmptyImage", inputs: { width: 64, height: 64, batch_size: 1, color: 0x3366ff } },
+    "92": { class_type: "SandboxSleep", inputs: { image: ["91", 0], seconds: 600, steps: 1200, previews: true, seed: 1 } },
+    "93": { class_type: "SaveImage", inputs: { images: ["92", 0], filename_prefix: "endless" } },
   };
 }
 
@@ -44,6 +47,7 @@ export function running(stage: Stage): void {
       const tile = seat.page.locator('img[src*="picture_00001_.png"]').first();
       await tile.waitFor();
       await seat.until("the asset's picture to load", () => [...document.querySelectorAll("img")].some((image) => image.src.includes("picture_00001_.png") && image.naturalWidth > 0));
+      await seat.quiet();
       await seat.page.getByRole("button", { name: /^Assets/ }).click();
       await seat.page.getByRole("button", { name: "Expand job queue" }).click();
       await seat.page.getByText("picture_00001_.png").first().waitFor();

@@ -1,4 +1,5 @@
 // One seat in one tab of the stock page, used as a person would. Keeps a list of everything that went wrong; whatever a test did not expect fails it.
+import { setTimeout as sleep } from "node:timers/promises";
 import type { BrowserContext, ConsoleMessage, Locator, Page, Request } from "playwright-core";
 import { expect } from "vitest";
 import type { SeatAccess } from "../../../../scripts/stack.ts";
@@ -6,6 +7,8 @@ import type { ComfyNode } from "./comfy-app.ts";
 
 const PATIENCE_MS = 45_000;
 const POLL_MS = 50;
+/** So long without a request the page is taken to have nothing more to ask. */
+const STILL_MS = 400;
 
 export class SeatPage {
   readonly page: Page;
@@ -15,6 +18,7 @@ export class SeatPage {
   /** Documents the tab asked for, redirects included. */
   readonly visits: string[] = [];
   readonly #answered = new Set<Request>();
+  readonly #underWay = new Set<Request>();
 
   private constructor(page: Page, access: SeatAccess) {
     this.page = page;
@@ -49,8 +53,13 @@ export class SeatPage {
     await this.quiet();
   }
 
+  /** Waits until no request has been under way for a while. */
   async quiet(): Promise<void> {
-    await this.page.waitForLoadState("networkidle");
+    const deadline = Date.now() + PATIENCE_MS;
+    for (let still = 0; still < STILL_MS; still = this.#underWay.size === 0 ? still + POLL_MS : 0) {
+      if (Date.now() > deadline) throw new Error(`${this.access.id} is never quiet: ${[...this.#underWay].map((request) => request.url()).join(" ")}`);
+      await sleep(POLL_MS);
+    }
   }
 
   async load(graph: unknown, name: string): Promise<void> {
@@ -144,16 +153,21 @@ export class SeatPage {
 
   #watch(): void {
     const home = new URL(this.access.url).host;
+    this.page.on("requestfinished", (request) => this.#underWay.delete(request));
     this.page.on("request", (request) => {
+      this.#underWay.add(request);
       const url = new URL(request.url());
       if (request.isNavigationRequest() && request.frame() === this.page.mainFrame()) this.visits.push(request.url());
       if (/^(https?|wss?):$/.test(url.protocol) && url.host !== home) this.problems.push(`left the host: ${request.url()}`);
     });
     this.page.on("response", (response) => {
       this.#answered.add(response.request());
+      // Nobody reads the body of an answer to a POST, and Chromium calls such a request unfinished for as long as it likes.
+      if (response.request().method() !== "GET") this.#underWay.delete(response.request());
       if (response.status() >= 400) this.problems.push(`${response.status()} ${response.request().method()} ${response.url()}`);
     });
     this.page.on("requestfailed", (request) => {
+      this.#underWay.delete(request);
       const reason = request.failure()?.errorText ?? "failed";
       // Chromium's word for an answer whose body nobody read.
       if (reason === "net::ERR_ABORTED" && this.#answered.has(request)) return;
