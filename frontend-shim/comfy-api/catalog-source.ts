@@ -3,7 +3,7 @@
 // another request's I/O.
 import { loadCatalog, mergeCatalogs } from "./catalog/index.ts";
 import type { Catalog, MergedCatalogs } from "./catalog/index.ts";
-import { rawMembers } from "./catalog/object-info-text.ts";
+import { rawMembers } from "../../gpu-adapter/json.ts";
 import { vocabularyOf } from "./validation/index.ts";
 import type { Vocabulary } from "./validation/index.ts";
 import { catalogKey } from "../../r2/keys.ts";

@@ -1,6 +1,6 @@
 // A prompt's texts wherever they stand: in the job's row, or in the bucket when they were too large for one [CF8]. The object's queue and history bodies
 // come in pages with holes for those; they go out as one body, each hole filled as it is reached, so that one page and one prompt are all that is held.
-import { rawMembers } from "./catalog/object-info-text.ts";
+import { rawMembers } from "../../gpu-adapter/json.ts";
 import type { JobDetail, Piece, PromptPage } from "../../durable-objects/contract.ts";
 import type { SeatContext } from "./context.ts";
 import { validated } from "./answers.ts";

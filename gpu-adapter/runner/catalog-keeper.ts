@@ -44,7 +44,7 @@ export class CatalogKeeper {
   async #publish(routes: PoolRoutes): Promise<void> {
     const catalog = this.#catalog;
     if (catalog === null) return;
-    const { want_files } = await routes.catalog(catalog.report);
+    const { want_files } = await routes.catalog(catalog.report, catalog.objectInfoText);
     for (const path of want_files) {
       const file = catalog.webFiles.get(path);
       if (file === undefined) continue;

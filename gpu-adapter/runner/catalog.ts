@@ -2,11 +2,13 @@
 // what changes by itself: lists of somebody's input files (they are each seat's own) and free memory.
 import { canonicalJson, sha256Hex } from "../canonical.ts";
 import type { CatalogReport } from "../contract.ts";
+import { joinMembers, parseJson, rawItems, rawMembers } from "../json.ts";
 import type { Comfy } from "./comfy.ts";
 import { findWebFiles, type WebFile } from "./web-files.ts";
 
 type Json = Record<string, unknown>;
-export type Catalog = { report: CatalogReport; webFiles: Map<string, WebFile> };
+/** `objectInfoText`: the report's object_info as it is to be sent. */
+export type Catalog = { report: CatalogReport; objectInfoText: string; webFiles: Map<string, WebFile> };
 
 /** File inputs of stock nodes that carry no `*_upload` flag (object_info of ComfyUI 0.3.64 and newer). */
 const FILE_INPUTS: Record<string, readonly string[]> = { LoadLatent: ["latent"], Load3D: ["model_file"], Load3DAnimation: ["model_file"], Preview3D: [], LoadImageOutput: ["image"] };
@@ -22,27 +24,36 @@ function isUpload(options: unknown): boolean {
 }
 
 /** An input's definition without its list of files: `[[…], options]` and `["COMBO", {options: […]}]` alike. */
-function withoutChoices(definition: unknown[]): unknown[] {
-  const [type, options, ...rest] = definition;
-  if (Array.isArray(type)) return [[], ...(options === undefined ? [] : [options]), ...rest];
-  return isObject(options) && Array.isArray(options.options) ? [type, { ...options, options: [] }, ...rest] : definition;
+function withoutChoices(definition: string): string {
+  const [type = "[]", options, ...rest] = rawItems(definition);
+  if (type.startsWith("[")) return `[${["[]", ...(options === undefined ? [] : [options]), ...rest].join(", ")}]`;
+  if (options === undefined || !rawMembers(options).get("options")?.startsWith("[")) return definition;
+  return `[${[type, joinMembers(rawMembers(options).set("options", "[]")), ...rest].join(", ")}]`;
 }
 
-/** `object_info` with the choices of file inputs emptied; everything else as it came. */
-export function withoutInputFiles(objectInfo: Record<string, Json>): Record<string, Json> {
-  const cleaned = Object.entries(objectInfo).map(([name, info]): [string, Json] => {
-    if (!isObject(info.input)) return [name, info];
-    const groups = Object.entries(info.input).map(([group, inputs]): [string, unknown] => {
-      if (!isObject(inputs)) return [group, inputs];
-      const entries = Object.entries(inputs).map(([input, definition]): [string, unknown] => {
-        const isFile = Array.isArray(definition) && (isUpload(definition[1]) || FILE_INPUTS[name]?.includes(input) === true);
-        return [input, isFile ? withoutChoices(definition) : definition];
-      });
-      return [group, Object.fromEntries(entries)];
-    });
-    return [name, { ...info, input: Object.fromEntries(groups) }];
-  });
-  return Object.fromEntries(cleaned);
+/** A class with the choices of its file inputs emptied; the text itself when it has none. */
+function withoutFiles(nodeClass: string, text: string): string {
+  const info = rawMembers(text);
+  const groups = rawMembers(info.get("input") ?? "{}");
+  let changed = false;
+  for (const [group, raw] of groups) {
+    if (!raw.startsWith("{")) continue;
+    const inputs = rawMembers(raw);
+    for (const [input, definition] of inputs) {
+      if (!definition.startsWith("[")) continue;
+      const isFile = FILE_INPUTS[nodeClass]?.includes(input) === true || isUpload(JSON.parse(rawItems(definition)[1] ?? "null"));
+      if (!isFile) continue;
+      inputs.set(input, withoutChoices(definition));
+      changed = true;
+    }
+    groups.set(group, joinMembers(inputs));
+  }
+  return changed ? joinMembers(info.set("input", joinMembers(groups))) : text;
+}
+
+/** The text of `object_info` with the choices of file inputs emptied; everything else as ComfyUI wrote it (8.0 stays 8.0). */
+export function withoutInputFiles(objectInfo: string): string {
+  return joinMembers([...rawMembers(objectInfo)].map(([name, text]) => [name, withoutFiles(name, text)] as const));
 }
 
 /** A copy without fields that change from call to call. */
@@ -68,7 +79,9 @@ async function models(comfy: Comfy): Promise<Record<string, string[]>> {
 
 /** Asks ComfyUI for everything; throws ComfyError when the essentials do not answer. */
 export async function collectCatalog(comfy: Comfy): Promise<Catalog & { objectInfo: Json }> {
-  const objectInfo = object(await comfy.json("/object_info"));
+  const text = await comfy.text("/object_info");
+  const objectInfo = object(parseJson(text));
+  const objectInfoText = withoutInputFiles(text);
   const [extensions, i18n, templates, embeddings, modelLists, stats, features] = await Promise.all([
     comfy.json("/extensions", []), comfy.json("/i18n", {}), comfy.json("/workflow_templates", {}), comfy.json("/embeddings", []), models(comfy), comfy.json("/system_stats"), comfy.json("/features", {}),
   ]);
@@ -76,7 +89,7 @@ export async function collectCatalog(comfy: Comfy): Promise<Catalog & { objectIn
   const webFiles = await findWebFiles(comfy, urls);
   const described = [...webFiles].map(([path, file]) => ({ path, size: file.content.byteLength, sha256: file.sha256, content_type: file.contentType }));
   const rest: Omit<CatalogReport, "digest"> = {
-    object_info: withoutInputFiles(objectInfo as Record<string, Json>),
+    object_info: parseJson(objectInfoText) as CatalogReport["object_info"],
     extensions: urls,
     web_files: described,
     i18n: object(i18n),
@@ -86,5 +99,5 @@ export async function collectCatalog(comfy: Comfy): Promise<Catalog & { objectIn
     system_stats: object(withoutVolatile(stats)),
     features: object(features),
   };
-  return { report: { digest: await sha256Hex(canonicalJson(rest)), ...rest }, webFiles, objectInfo };
+  return { report: { digest: await sha256Hex(canonicalJson(rest)), ...rest }, objectInfoText, webFiles, objectInfo };
 }

@@ -54,6 +54,11 @@ export class Comfy {
     return this.#call(path, { signal: AbortSignal.timeout(timeoutMs) });
   }
 
+  /** Text of a GET; throws ComfyError when the answer is not 2xx. */
+  async text(path: string, timeoutMs = SLOW_MS): Promise<string> {
+    return await (await this.get(path, timeoutMs)).text();
+  }
+
   /** JSON of a GET, or `fallback` when this ComfyUI has no such route. */
   async json(path: string, fallback?: unknown, timeoutMs = SLOW_MS): Promise<unknown> {
     try {

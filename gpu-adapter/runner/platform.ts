@@ -118,8 +118,10 @@ export class PoolRoutes {
     return call(nextAnswer, { method: "POST", url: `${this.#prefix}/next`, token: this.#token, body, timeoutMs: waitMs + CALL_MS });
   }
 
-  catalog(report: CatalogReport): Promise<z.infer<typeof catalogAnswer>> {
-    return call(catalogAnswer, { method: "POST", url: `${this.#prefix}/catalog`, token: this.#token, body: stringifyJson(report), timeoutMs: 120_000 });
+  /** `objectInfo` is sent as it is written, whatever parsing made of it. */
+  catalog({ object_info: _parsed, ...rest }: CatalogReport, objectInfo: string): Promise<z.infer<typeof catalogAnswer>> {
+    const body = `{"object_info": ${objectInfo}, ${stringifyJson(rest).slice(1)}`;
+    return call(catalogAnswer, { method: "POST", url: `${this.#prefix}/catalog`, token: this.#token, body, timeoutMs: 120_000 });
   }
 
   /** One web file of a custom node; `path` as in the report. Throws Refused or Unanswered. */

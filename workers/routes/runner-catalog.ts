@@ -4,7 +4,7 @@
 import { z } from "zod";
 import { canonicalJson, sha256Hex } from "../../gpu-adapter/canonical.ts";
 import { type CatalogReport, catalogReport } from "../../gpu-adapter/contract.ts";
-import { parseJson, stringifyJson } from "../../gpu-adapter/json.ts";
+import { joinMembers, parseJson, rawMembers } from "../../gpu-adapter/json.ts";
 import { storeExact } from "../../r2/ingest.ts";
 import { catalogKey, catalogWebKey } from "../../r2/keys.ts";
 import type { PoolCaller } from "../auth/runner.ts";
@@ -25,7 +25,7 @@ export async function reportCatalog(c: RunnerRequest, { workshop, pool, door, on
   const { digest: _digest, ...rest } = body.value as CatalogReport;
   if (report.digest !== (await sha256Hex(canonicalJson(rest)))) return runnerError(422, "bad_request", "digest is not the sha256 (lower-case hex) of the canonical JSON of the rest of the report.");
   if (report.web_files.length > MAX_WEB_FILES) return runnerError(400, "bad_request", `A catalog takes ${MAX_WEB_FILES} web files at most.`);
-  await c.env.FILES.put(catalogKey(report.digest), stringifyJson(report), { onlyIf: { etagDoesNotMatch: "*" }, httpMetadata: { contentType: "application/json" }, customMetadata: { workshop, pool } });
+  await c.env.FILES.put(catalogKey(report.digest), asWritten(body.text, report), { onlyIf: { etagDoesNotMatch: "*" }, httpMetadata: { contentType: "application/json" }, customMetadata: { workshop, pool } });
   await door.setCatalog(pool, report.digest, { comfyui_version: comfyVersion(report.system_stats), offers: offersOf(report) });
   const present = await presentFiles(c.env.FILES, report.digest);
   const want_files = report.web_files.flatMap(({ path }) => {
@@ -33,6 +33,12 @@ export async function reportCatalog(c: RunnerRequest, { workshop, pool, door, on
     return key === null || present.has(key) ? [] : [path];
   });
   return json({ want_files });
+}
+
+/** The report's known members in their own spelling: 8.0 stays 8.0, as pages and validation read it. Defaults for what it left out. */
+function asWritten(text: string, report: CatalogReport): string {
+  const members = rawMembers(text);
+  return joinMembers(Object.entries(report).map(([name, value]) => [name, members.get(name) ?? JSON.stringify(value)] as const));
 }
 
 /** `PUT …/catalog/{digest}/web/{path}`; the path's segments come encoded, and are decoded one by one from the raw path. */

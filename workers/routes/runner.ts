@@ -122,11 +122,11 @@ export async function parse<S extends z.ZodType>(c: RunnerRequest, schema: S): P
   return body instanceof Response ? body : check(schema, body.value);
 }
 
-export async function readJson(c: RunnerRequest): Promise<{ value: unknown } | Response> {
+export async function readJson(c: RunnerRequest): Promise<{ value: unknown; text: string } | Response> {
   const text = await readText(c.req.raw, MAX_BODY);
   if (text === null) return runnerError(413, "payload_too_large", `The body is over ${MAX_BODY} bytes.`);
   try {
-    return { value: parseJson(text) };
+    return { value: parseJson(text), text };
   } catch {
     return runnerError(400, "bad_request", "The body is no JSON.");
   }

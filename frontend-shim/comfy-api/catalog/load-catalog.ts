@@ -1,6 +1,7 @@
 // A catalog from the report a runner sent [G13], as text, so that object_info keeps ComfyUI's own spelling of numbers.
 import { isObject } from "./json.ts";
-import { rawMembers, rememberText } from "./object-info-text.ts";
+import { rawMembers } from "../../../gpu-adapter/json.ts";
+import { rememberText } from "./object-info-text.ts";
 import type { Catalog, Json, JsonObject, NodeValidator, ObjectInfo } from "./types.ts";
 
 function strings(value: Json | undefined): string[] {

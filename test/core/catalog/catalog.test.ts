@@ -1,7 +1,7 @@
 // What the GPUs say they have: read, merged, and as one seat sees it.
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { rawMembers } from "../../../frontend-shim/comfy-api/catalog/object-info-text.ts";
+import { rawMembers } from "../../../gpu-adapter/json.ts";
 import { type Catalog, loadCatalog, mergeCatalogs, nearestNames, onSomeGpus, parseJson, seatNodeInfo, seatObjectInfo, seatObjectInfoKey, stringifyJson } from "../../../frontend-shim/comfy-api/catalog/index.ts";
 import { nodeInfo, withNodes } from "../validation/builders.ts";
 import { objectInfoText, recordedCatalog, seatWith } from "../validation/recorded.ts";

@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { Submit } from "../../../durable-objects/contract.ts";
 import { canonicalJson, sha256Hex } from "../../../gpu-adapter/canonical.ts";
 import { type CatalogReport, MULTIPART_FROM_BYTES, nextAnswer, type RunResult, uploadAnswer, type UploadFile, type Work } from "../../../gpu-adapter/contract.ts";
-import { stringifyJson } from "../../../gpu-adapter/json.ts";
+import { parseJson, stringifyJson } from "../../../gpu-adapter/json.ts";
 import { openWorkshop } from "../../../workers/workshop.ts";
 import { basic, call, HOST, post, sha256, workshop, type Workshop } from "./edge.ts";
 
@@ -220,6 +220,16 @@ describe("[G13] catalogs", () => {
     const answer = await call("/runner/v1/flow/pools/gpu/catalog", { method: "POST", headers: asRunner(), body: stringifyJson({ digest, ...changed }) });
     expect(answer.status).toBe(200);
     expect(await (await env.FILES.get(`catalog/${digest}.json`))?.text()).toContain('"max":18446744073709551615}');
+  });
+
+  it("numbers reach a seat's page as ComfyUI wrote them: 8.0 is not 8", async () => {
+    const { digest: _digest, ...rest } = await report();
+    const written = '{"KSampler": {"input": {"required": {"cfg": ["FLOAT", {"default": 8.0, "min": 0.0, "step": 0.10}], "seed": ["INT", {"max": 18446744073709551615}]}}}}';
+    const digest = await sha256Hex(canonicalJson({ ...rest, object_info: parseJson(written) }));
+    const body = `{"digest": "${digest}", ${JSON.stringify(rest).slice(1, -1).replace(JSON.stringify(rest.object_info), () => written)}}`;
+    expect((await call("/runner/v1/flow/pools/gpu/catalog", { method: "POST", headers: asRunner(), body })).status).toBe(200);
+    expect(await (await env.FILES.get(`catalog/${digest}.json`))?.text()).toContain(written);
+    await expect.poll(async () => await (await call("/flow/user001/object_info", { headers: basic("user001", shop.passwords[0]!) })).text(), { timeout: 5000 }).toContain('"default": 8.0, "min": 0.0, "step": 0.10');
   });
 
   it("[G13] a report under a digest that is not its own is refused, so nobody can prepare another's catalog", async () => {
