@@ -30,6 +30,8 @@ export function placesBySeat(state: QueueState, forecasts: Forecasts): Map<strin
 }
 
 export function placesOf(state: QueueState, seat: string, forecasts: Forecasts): PlaceRow[] {
+  const waiting = state.derived.seats.get(seat)?.waiting ?? 0;
+  if (waiting === 0 && ![...state.attempts.values()].some((attempt) => attempt.seat === seat)) return [];
   const own = [...state.jobs.values()].filter((job) => job.seat === seat);
   return own.map((job) => ({ job, row: placeRow(state, job, forecasts) })).sort((a, b) => rank(a.row) - rank(b.row) || a.job.seq - b.job.seq).map(({ row }) => row);
 }

@@ -1,6 +1,6 @@
 // The instructor's acts, each by its effect: what it says it did, what the workshop looks like afterwards, what takes it back [Q69].
 import { env } from "cloudflare:workers";
-import { runInDurableObject } from "cloudflare:test";
+import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import { openRoom, type Room } from "./steering.ts";
 
@@ -279,6 +279,17 @@ describe("taking back", () => {
     expect((await room.refusal("POST", `/undo/${first.undo!.id}`)).status).toBe(410);
     expect((await room.refusal("POST", "/undo/u_nothing")).status).toBe(404);
     expect((await room.overview()).workshop.mode).toBe("fifo");
+  });
+
+  it("[CF13] an offer outlives the object's memory", async () => {
+    const { room, a, b } = await behind("undo-sleep");
+    const moved = await room.act("POST", `/jobs/${b}/move`, { before: a });
+    const paused = await room.act("PUT", "/seats/user002/paused", { paused: true });
+    await evictDurableObject(env.WORKSHOP.getByName("undo-sleep"));
+    await room.undo(paused);
+    await room.undo(moved);
+    expect((await room.line()).filter((job) => job === a || job === b)).toEqual([a, b]);
+    expect((await room.overview()).seats.find(({ seat }) => seat === "user002")?.paused).toBe(false);
   });
 
   it("what changes nothing offers nothing to take back", async () => {
