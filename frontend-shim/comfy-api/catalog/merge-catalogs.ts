@@ -1,6 +1,7 @@
 // One workshop, several kinds of GPU: what is shown is what any of them has, what is accepted is what all of them have, and how many
 // have each node and model is kept. Invariant: with one catalog both views are that catalog itself.
 import { isObject, own } from "./json.ts";
+import { inheritTexts } from "./object-info-text.ts";
 import type { Catalog, InputSection, InputSpec, Json, JsonObject, NodeInfo, ObjectInfo } from "./types.ts";
 
 export type PoolCatalog = { readonly pool: string; readonly catalog: Catalog };
@@ -62,7 +63,9 @@ function mergeNode(infos: readonly NodeInfo[], choose: Choose): NodeInfo {
 }
 
 function mergeObjectInfo(catalogs: readonly Catalog[], names: readonly string[], choose: Choose): ObjectInfo {
-  return Object.fromEntries(names.map((name) => [name, mergeNode(catalogs.map((catalog) => own(catalog.object_info, name)).filter((info) => info !== undefined), choose)]));
+  const merged = Object.fromEntries(names.map((name) => [name, mergeNode(catalogs.map((catalog) => own(catalog.object_info, name)).filter((info) => info !== undefined), choose)]));
+  inheritTexts(merged, catalogs.map((catalog) => catalog.object_info));
+  return merged;
 }
 
 function mergeLists(lists: readonly { readonly [name: string]: readonly string[] }[], choose: Choose): { [name: string]: string[] } {

@@ -5,7 +5,7 @@ import type { ObjectInfo } from "./types.ts";
 
 /** As ComfyUI wrote it. */
 const originals = new WeakMap<ObjectInfo, ReadonlyMap<string, string>>();
-/** As we wrote it, where the original was not kept. */
+/** Complete: as ComfyUI wrote it, or as we did where the original was not kept. */
 const serialised = new WeakMap<ObjectInfo, ReadonlyMap<string, string>>();
 
 /** Remembers the text `objectInfo` was parsed from; `text` is that of the whole object. */
@@ -13,11 +13,23 @@ export function rememberText(objectInfo: ObjectInfo, text: string): void {
   originals.set(objectInfo, rawMembers(text));
 }
 
+/** Classes of a merged object_info that all of `sources` that have them spell alike keep that spelling. */
+export function inheritTexts(merged: ObjectInfo, sources: readonly ObjectInfo[]): void {
+  const texts = new Map<string, string>();
+  for (const name of Object.keys(merged)) {
+    const spellings = new Set(sources.filter((source) => Object.hasOwn(source, name)).map((source) => originals.get(source)?.get(name)));
+    const [only] = spellings;
+    if (spellings.size === 1 && only !== undefined) texts.set(name, only);
+  }
+  originals.set(merged, texts);
+}
+
 /** The text of every class: as remembered, else serialised once. Cached for the life of `objectInfo`. */
 export function classTexts(objectInfo: ObjectInfo): ReadonlyMap<string, string> {
-  let known = originals.get(objectInfo) ?? serialised.get(objectInfo);
+  let known = serialised.get(objectInfo);
   if (known === undefined) {
-    known = new Map(Object.entries(objectInfo).map(([name, info]) => [name, JSON.stringify(info)]));
+    const original = originals.get(objectInfo);
+    known = new Map(Object.entries(objectInfo).map(([name, info]) => [name, original?.get(name) ?? JSON.stringify(info)]));
     serialised.set(objectInfo, known);
   }
   return known;

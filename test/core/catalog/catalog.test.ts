@@ -123,6 +123,13 @@ describe("several pools", () => {
     expect(merged.checked).toMatchObject({ models: { loras: ["both"], vae: [] }, embeddings: ["e1"] });
     expect(merged.checked.digest).not.toBe(merged.shown.digest);
   });
+  test("what all of them spell alike keeps its spelling, what was merged is written anew", () => {
+    const report = (digest: string, choice: string): Catalog => loadCatalog(`{"digest": "${digest}", "object_info": {"Same": {"input": {"required": {"x": ["FLOAT", {"default": 8.0}]}}}, "Pick": {"input": {"required": {"x": [["${choice}"], {"default": 1.0}]}}}}}`);
+    const both = mergeCatalogs([{ pool: "a", catalog: report("one", "p") }, { pool: "b", catalog: report("two", "q") }])!;
+    const text = seatObjectInfo(both.shown.object_info, seatWith());
+    expect(text).toContain('{"input": {"required": {"x": ["FLOAT", {"default": 8.0}]}}}');
+    expect(JSON.parse(text)).toMatchObject({ Pick: { input: { required: { x: [["p", "q"], { default: 1 }] } } } });
+  });
   test("are counted per node and model", () => {
     expect(onSomeGpus(merged, { node: "Extra" })).toBe("on 1 of 2 GPUs");
     expect(onSomeGpus(merged, { node: "Loader" })).toBeUndefined();
