@@ -74,6 +74,9 @@ export async function freePort(): Promise<number> {
   });
 }
 
+/** A probe that got no answer in this time (ms) asks again: the one it asked may have been restarted meanwhile. */
+const PROBE_MS = 10_000;
+
 function readSecret(name: string): string {
   const match = new RegExp(`^${name}\\s*=\\s*"?([^"\\n]+)"?`, "m").exec(readFileSync(join(ROOT, ".dev.vars"), "utf8"));
   if (!match?.[1]) throw new StackError(`.dev.vars has no ${name}. Delete .dev.vars and run npm start again: it makes new secrets (and with them new passwords).`);
@@ -149,7 +152,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const args = [join(ROOT, "node_modules/wrangler/bin/wrangler.js"), "dev", "--ip", "127.0.0.1", "--port", String(options.port), "--inspector-port", String(inspector), "--persist-to", options.stateDir, "--show-interactive-dev-session=false", ...vars];
     const child = launch("wrangler", args, { NO_COLOR: "1", WRANGLER_SEND_METRICS: "false" }, log);
     children.set("wrangler", child);
-    await until("The Worker (wrangler dev)", { child, seconds: 90, recent, signal }, async () => (await fetch(`${origin}/health/ping`)).ok);
+    await until("The Worker (wrangler dev)", { child, seconds: 90, recent, signal }, async () => (await fetch(`${origin}/health/ping`, { signal: AbortSignal.timeout(PROBE_MS) })).ok);
   };
   const startSandbox = async (): Promise<string> => {
     if (options.comfyuiUrl) return await checkComfy(options.comfyuiUrl);
@@ -158,7 +161,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     const child = launch("sandbox", [join(ROOT, "gpu-adapter/sandbox/main.ts"), "--port", String(port), "--dir", join(options.stateDir, "sandbox"), ...(options.sandboxArgs ?? [])], {}, log);
     children.set("sandbox", child);
     const url = `http://127.0.0.1:${port}`;
-    await until("The sandbox GPU", { child, seconds: 30, recent, signal }, async () => (await fetch(`${url}/system_stats`)).ok);
+    await until("The sandbox GPU", { child, seconds: 30, recent, signal }, async () => (await fetch(`${url}/system_stats`, { signal: AbortSignal.timeout(PROBE_MS) })).ok);
     return url;
   };
   try {
@@ -185,7 +188,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     };
     for (let n = 1; n <= options.runners; n++) startRunner(n);
     await until("A runner", { child: children.get("runner1"), seconds: 60, recent, signal }, async () => {
-      const health = (await (await fetch(`${origin}/ops/v1/workshops/${options.workshop}/health`, { headers: { Authorization: `Bearer ${operatorToken}` } })).json()) as { health?: { runners?: unknown[] }; catalogs?: number };
+      const health = (await (await fetch(`${origin}/ops/v1/workshops/${options.workshop}/health`, { headers: { Authorization: `Bearer ${operatorToken}` }, signal: AbortSignal.timeout(PROBE_MS) })).json()) as { health?: { runners?: unknown[] }; catalogs?: number };
       return (health.health?.runners?.length ?? 0) >= options.runners && (health.catalogs ?? 0) > 0;
     });
     const url = (seat: string): string => `${origin}/${options.workshop}/${seat}/`;

@@ -52,9 +52,9 @@ export class Line {
     this.#wishes.push({ name, left: times, hand });
   }
 
-  /** True when everything asked for has happened. */
-  get done(): boolean {
-    return this.#wishes.every(({ left }) => left === 0);
+  /** Names that were asked for and have not come by as often as that. */
+  get waitedFor(): string[] {
+    return this.#wishes.filter(({ left }) => left > 0).map(({ name }) => name);
   }
 
   clear(): void {
@@ -104,10 +104,12 @@ export class Line {
   #forward(incoming: IncomingMessage, body: Buffer): Promise<Answered> {
     return new Promise((resolve, reject) => {
       const onward = request({ host: this.#target.hostname, port: this.#target.port, method: incoming.method, path: incoming.url, headers: { ...incoming.headers, connection: "close" } }, (answer) => {
-        buffer(answer).then((bytes) => {
-          const { "transfer-encoding": _chunked, connection: _connection, ...headers } = answer.headers;
-          resolve({ status: answer.statusCode ?? 502, headers: { ...headers, "content-length": String(bytes.length) }, body: bytes });
-        }, reject);
+        const { "transfer-encoding": _chunked, connection: _connection, ...headers } = answer.headers;
+        const whole = async (): Promise<Answered> => {
+          const body = await buffer(answer);
+          return { status: answer.statusCode ?? 502, headers: { ...headers, "content-length": String(body.length) }, body };
+        };
+        resolve(whole());
       });
       onward.on("error", reject);
       onward.end(body);
