@@ -13,6 +13,7 @@ const SUITES: Record<string, () => Promise<Suite>> = {
   history: () => import("./history.ts"),
   run: () => import("./run.ts"),
   runner: () => import("./runner.ts"),
+  pages: () => import("./pages.ts"),
 };
 
 const [only, ...args] = process.argv.slice(2);
