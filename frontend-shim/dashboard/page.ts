@@ -32,7 +32,7 @@ export function dashboardPage(workshop: string): Response {
 <div role="group" aria-labelledby="switch-label"><span class="label" id="switch-label">Workshop</span>${choices("switch", SWITCHES)}</div>
 <div role="group" aria-labelledby="mode-label"><span class="label" id="mode-label">Order</span>${choices("mode", MODES)}</div>
 <div role="group" aria-labelledby="demo-label"><span class="label" id="demo-label">Demo</span><button type="button" class="choice" id="demo" data-act="demo" aria-pressed="false" title="While it is on, prompts of the instructor's seat go first">Demo</button> <span class="soft" id="demo-until"></span></div>
-<form id="announce" class="announce"><label class="label" for="notice">Tell</label><select id="notice-seat" aria-label="Who hears it"><option value="">everybody</option></select><input id="notice" name="text" maxlength="500" autocomplete="off" required placeholder="Five minutes' break"><button type="submit" class="choice">Announce</button></form>
+<form id="announce" class="announce"><label class="label" for="notice">Tell</label><select id="notice-seat" aria-label="Who hears it"><option value="">everybody</option></select><input id="notice" name="text" maxlength="500" autocomplete="off" required><button type="submit" class="choice">Announce</button></form>
 <ul class="notices" id="notices" aria-label="Notices that still hold"></ul>
 </div></section>
 <section aria-labelledby="line"><h2 id="line">The line</h2>

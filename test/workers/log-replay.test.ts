@@ -9,7 +9,7 @@ import { loadRows } from "../../durable-objects/queue-store.ts";
 import { restore } from "../../durable-objects/queue/index.ts";
 import { objectSql } from "../../durable-objects/sql.ts";
 import type { Work } from "../../gpu-adapter/contract.ts";
-import { call, OPERATOR } from "./edge/edge.ts";
+import { basic, call, OPERATOR } from "./edge/edge.ts";
 import { openRoom, type Room } from "./steering.ts";
 
 async function exported(name: string, query = ""): Promise<LogLine[]> {
@@ -128,6 +128,15 @@ describe("[Q5][I11] export and replay", () => {
     const tail = await exported("trimmed", `?since=${middle + 2}`);
     expect([tail[0], tail[1]]).toMatchObject([{ base: null, since: middle + 2 }, { kind: "entry", revision: middle + 3 }]);
     expect(() => replay(tail)).toThrow(/without a base/);
+  });
+
+  it("[CF12] is the operator's alone", async () => {
+    const room = await openRoom("log-door");
+    const path = "/ops/v1/workshops/log-door/log";
+    const as = async (headers: Record<string, string>): Promise<number> => (await call(path, { headers })).status;
+    expect([await as({}), await as(basic("instructor", room.shop.instructor)), await as({ authorization: `Bearer ${room.shop.poolToken}` }), await as(OPERATOR)]).toEqual([401, 401, 401, 200]);
+    expect((await call(`${path}?since=yesterday`, { headers: OPERATOR })).status).toBe(400);
+    expect((await call("/ops/v1/workshops/nobody-made-this/log", { headers: OPERATOR })).status).toBe(404);
   });
 
   it("a long log travels page by page and arrives whole", async () => {
