@@ -127,6 +127,7 @@ export class SeatPage {
       const handle = await this.page.waitForFunction(look as (value: unknown) => Result, argument, { timeout: PATIENCE_MS, polling: POLL_MS });
       return (await handle.jsonValue()) as Result;
     } catch (error) {
+      // SHOTS=FOLDER keeps a picture of what the page showed instead.
       if (process.env.SHOTS) await this.page.screenshot({ path: `${process.env.SHOTS}/${what.replaceAll(/\W+/g, "-")}.png` });
       throw new Error(`${this.access.id} waited in vain for ${what}: ${error instanceof Error ? error.message.split("\n")[0] : String(error)}\n${this.problems.join("\n")}`, { cause: error });
     }
