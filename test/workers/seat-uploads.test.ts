@@ -1,5 +1,6 @@
 // Files in parts: what is there counts, what was cut is sent again, and at the end the file is called as any upload would be.
 import { env } from "cloudflare:workers";
+import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { MAX_FILE_BYTES, partBytes } from "../../frontend-shim/comfy-api/uploads.ts";
 import { openSeatOf, openWorkshop } from "./seat-harness.ts";
@@ -165,6 +166,25 @@ describe("a file in parts", () => {
     for (const body of [{}, { name: "x", size: 0 }, { name: "x", size: 1, sha256: "short" }, { name: "x", size: 1, type: "else" }, { name: "a/b", size: 1 }, { name: "x", size: 1, subfolder: "../../up" }, { name: "..", size: 1 }]) expect(await tell(ask(seat, body))).toEqual([400, "bad_request"]);
     expect(await tell(ask(seat, { name: "x", size: MAX_FILE_BYTES + 1 }))).toEqual([413, "payload_too_large"]);
     expect((await seat.get("PUT", HERE)).status).toBe(405);
+  });
+
+  it("takes any name as data: it is kept within the seat's own keys and folders, or refused, and never crashes", async () => {
+    const seat = await openSeatOf();
+    const name = fc.oneof(fc.string({ unit: "binary", maxLength: 20 }), fc.stringMatching(/^[./\\%a\0]{0,12}$/));
+    await fc.assert(
+      fc.asyncProperty(name, name, async (file, subfolder) => {
+        const answer = await ask(seat, { name: file, subfolder, size: 1 });
+        if (answer.status === 400) return;
+        expect(answer.status).toBe(201);
+        const { upload_id } = (await answer.json()) as Opened;
+        const stored = (await seat.context.rpc.findUpload("ada", upload_id))!;
+        expect(stored.key).toMatch(new RegExp(`^in/${seat.context.workshop}/ada/[0-9a-f-]{36}$`));
+        expect(stored.filename).not.toMatch(/\/|^\.{0,2}$/);
+        expect(stored.subfolder.split("/")).not.toContain("..");
+        expect((await seat.get("DELETE", `${HERE}/${upload_id}`)).status).toBe(204);
+      }),
+      { numRuns: 60 },
+    );
   });
 
   it("has parts that grow with it, from 8 to 64 MiB, and few of them", () => {
