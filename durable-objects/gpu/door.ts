@@ -39,6 +39,7 @@ export class GpuDoor {
     if (missing) return missing;
     const decision = this.#shell.run<"remove_pool">({ type: "remove_pool", pool, by });
     if (!decision.ok) return refused(decision);
+    this.#shell.gpus.tests.drop(pool);
     this.#shell.gpus.letGo(pool);
     return { ok: true };
   }

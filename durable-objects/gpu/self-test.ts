@@ -59,6 +59,12 @@ export class SelfTest {
     return { ok: true, test };
   }
 
+  /** The pool is gone, and a job that is pinned to it would wait for ever. */
+  drop(pool: string): void {
+    const kept = this.#kept(pool);
+    if (kept !== null && this.#shell.engine.state.jobs.has(kept.job)) this.#shell.run<"cancel">({ type: "cancel", job: kept.job, seat: null, by: "self-test" });
+  }
+
   /** Remembers how a try of a test ended. */
   heard(event: QueueEvent): void {
     if (event.type !== "attempt_closed" || event.record.seat !== SEAT) return;

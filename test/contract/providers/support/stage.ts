@@ -91,8 +91,8 @@ export class Stage {
   async workshop(name: string, seats: number, slots: number): Promise<Room> {
     const made = await this.ops<{ instructor: { username: string; password: string }; seats: { seat: string; password: string }[] }>("POST", "/workshops", { workshop: name, seats, slots });
     const room = new Room(this, name, made.seats, made.instructor);
-    // A pool that failed rests for a minute; here a test waits for it.
-    await room.params({ circuit_ms: 3_000 });
+    // A pool that failed rests for a minute, a job that nobody could run waits half of one; here a test waits for them.
+    await room.params({ circuit_ms: 3_000, last_resort_ms: 3_000 });
     return room;
   }
 }
