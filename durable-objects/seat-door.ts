@@ -27,7 +27,7 @@ function numberOf(submit: door.Submit, seq: number): number {
 export class SeatDoor {
   readonly #shell: Shell;
   readonly #arriving: Arriving[] = [];
-  /** A seat's role never changes once it is there. */
+  /** Roles by seat, until somebody changes seats. */
   readonly #roles = new Map<string, door.Role>();
 
   constructor(shell: Shell) {
@@ -99,6 +99,10 @@ export class SeatDoor {
     }
     const full = answer.reason === "seat_queue_full" || answer.reason === "queue_full";
     return refused(answer, full ? retryAfterSeconds(this.#shell.forecast(), this.#shell.engine.state, submit.seat, this.#shell.engine.now()) : undefined);
+  }
+
+  forgetRoles(): void {
+    this.#roles.clear();
   }
 
   #role(seat: string): door.Role | null {

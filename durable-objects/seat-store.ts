@@ -15,8 +15,8 @@ export function putSeats(sql: Sql, seats: SeatCredential[]): { added: string[]; 
     if (!old) {
       sql.all("INSERT INTO seats (seat, role, salt, hash, version) VALUES (?, ?, ?, ?, 1)", seat.seat, seat.role, seat.salt, seat.hash);
       added.push(seat.seat);
-    } else if (old.hash !== seat.hash) {
-      sql.all("UPDATE seats SET salt = ?, hash = ?, version = version + 1 WHERE seat = ?", seat.salt, seat.hash, seat.seat);
+    } else if (old.hash !== seat.hash || old.role !== seat.role) {
+      sql.all("UPDATE seats SET role = ?, salt = ?, hash = ?, version = version + 1 WHERE seat = ?", seat.role, seat.salt, seat.hash, seat.seat);
       changed.push(seat.seat);
     }
   }

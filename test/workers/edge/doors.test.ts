@@ -37,6 +37,8 @@ const ALL = (status: number): number[] => who.map(() => status);
 const SEAT = (status: number): number[] => [401, status, 403, 403, 401, 401, 401];
 const DASHBOARD = (status: number): number[] => [401, 403, 403, status, 401, 401, 401];
 const POOL = (status: number): number[] => [401, 401, 401, 401, status, 401, 401];
+/** A pool's runner may report what it has; an attempt's token only what its claim announced. */
+const REPORT = (status: number): number[] => [401, 401, 401, 401, status, 403, 401];
 const RUN = (status: number): number[] => [401, 401, 401, 401, 401, status, 401];
 const OPS = (status: number): number[] => [401, 401, 401, 401, 401, 401, status];
 const rows: Row[] = [
@@ -69,8 +71,8 @@ const rows: Row[] = [
   ["GET", "/doors/dashboard/api/seats/..%2Fx/jobs", DASHBOARD(404)],
   ["POST", "/runner/v1/doors/pools/gpu/next", POOL(400)],
   ["GET", "/runner/v1/doors/pools/gpu/next", POOL(400)],
-  ["POST", "/runner/v1/doors/pools/gpu/catalog", POOL(400)],
-  ["PUT", "/runner/v1/doors/pools/gpu/catalog/0123456789abcdef/web/x.js", POOL(404)],
+  ["POST", "/runner/v1/doors/pools/gpu/catalog", REPORT(400)],
+  ["PUT", "/runner/v1/doors/pools/gpu/catalog/0123456789abcdef/web/x.js", REPORT(404)],
   ["POST", "/runner/v1/doors/pools/other/next", [401, 401, 401, 401, 403, 401, 401]],
   ["POST", "/runner/v1/elsewhere/pools/gpu/next", [401, 401, 401, 401, 403, 401, 401]],
   ["POST", `${ATTEMPT}/claim`, RUN(400)],
