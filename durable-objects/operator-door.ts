@@ -36,6 +36,7 @@ export class OperatorDoor {
   }
 
   putSeats(seats: door.SeatCredential[]): door.Answer<{ added: string[]; changed: string[] }> {
+    this.#shell.roles.clear();
     return this.#shell.missing() ?? { ok: true, ...this.#shell.sql.transaction(() => putSeats(this.#shell.sql, seats)) };
   }
 

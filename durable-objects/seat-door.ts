@@ -27,8 +27,6 @@ function numberOf(submit: door.Submit, seq: number): number {
 export class SeatDoor {
   readonly #shell: Shell;
   readonly #arriving: Arriving[] = [];
-  /** Roles by seat, until somebody changes seats. */
-  readonly #roles = new Map<string, door.Role>();
 
   constructor(shell: Shell) {
     this.#shell = shell;
@@ -101,15 +99,11 @@ export class SeatDoor {
     return refused(answer, full ? retryAfterSeconds(this.#shell.forecast(), this.#shell.engine.state, submit.seat, this.#shell.engine.now()) : undefined);
   }
 
-  forgetRoles(): void {
-    this.#roles.clear();
-  }
-
   #role(seat: string): door.Role | null {
-    const known = this.#roles.get(seat);
+    const known = this.#shell.roles.get(seat);
     if (known !== undefined) return known;
     const role = seatIdentity(this.#shell.sql, seat)?.role ?? null;
-    if (role !== null) this.#roles.set(seat, role);
+    if (role !== null) this.#shell.roles.set(seat, role);
     return role;
   }
 

@@ -1,6 +1,6 @@
 // The shell around the queue: load -> decide -> commit -> effects, and the parts it is made of. The object's doors (seat-door, operator-door, ...) use it.
 // Invariants: state first, frames and calls after the commit [Q6]; what was asked of the alarm is never later than the next moment something falls due [CF11].
-import type { Refusal, PoolSetup } from "./contract.ts";
+import type { Refusal, PoolSetup, Role } from "./contract.ts";
 import { Dispatcher, POLL_MS } from "./dispatcher.ts";
 import { Engine } from "./engine.ts";
 import { Gpus } from "./gpu/gpus.ts";
@@ -25,6 +25,8 @@ import type { Forecasts } from "./place-view.ts";
 const SWEEP_SLACK_MS = 60_000;
 
 export class Shell {
+  /** Roles by seat, as read; cleared when somebody changes seats. */
+  readonly roles = new Map<string, Role>();
   readonly ctx: DurableObjectState;
   readonly sql: Sql;
   readonly engine: Engine;

@@ -39,7 +39,6 @@ export class Workshop extends SeatRpc {
   }
 
   putSeats(seats: door.SeatCredential[]): door.Answer<{ added: string[]; changed: string[] }> {
-    this.#seat.forgetRoles();
     return this.#operator.putSeats(seats);
   }
 
