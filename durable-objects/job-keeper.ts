@@ -3,17 +3,17 @@
 import type { RunResult } from "../gpu-adapter/contract.ts";
 import { closingFrame, endingOf } from "./endings.ts";
 import { leaveJob, withdrawOutputs } from "./job-leavings.ts";
-import { endJob, jobFacts, liveCounts, setHeard } from "./job-store.ts";
+import { endJob, liveCounts } from "./job-store.ts";
 import type { LogFeed } from "./log-feed.ts";
 import type { Decision, QueueEvent } from "./queue/index.ts";
 import type { RunRelay } from "./run-relay.ts";
-import { raiseSeatRevision } from "./seat-store.ts";
+import type { SeatRevisions } from "./seat-store.ts";
 import type { Sockets } from "./sockets.ts";
 import type { Sql } from "./sql.ts";
 
 type Ended = QueueEvent & { type: "job_ended" };
 /** A result already in the seat's names, with the digest it is recognised by when it comes again [Q53]. */
-export type Delivered = { result: RunResult; digest: string };
+export type Delivered = { job: string; result: RunResult; digest: string };
 
 export class JobKeeper {
   readonly #sql: Sql;
@@ -22,13 +22,15 @@ export class JobKeeper {
   readonly #logs: LogFeed;
   readonly #workshop: () => string;
   readonly #moved: { seat: string; job: string; moment: "accepted" | "ended" }[] = [];
+  readonly #revisions: SeatRevisions;
   readonly #frames: { job: string; seat: string; client: string | null; frames: string[]; ran: boolean }[] = [];
   readonly #touched = new Set<string>();
   #live: Map<string, number>;
 
-  constructor(sql: Sql, relay: RunRelay, sockets: Sockets, logs: LogFeed, workshop: () => string) {
+  constructor(sql: Sql, relay: RunRelay, sockets: Sockets, logs: LogFeed, revisions: SeatRevisions, workshop: () => string) {
     this.#logs = logs;
     this.#workshop = workshop;
+    this.#revisions = revisions;
     this.#sql = sql;
     this.#relay = relay;
     this.#sockets = sockets;
@@ -41,7 +43,7 @@ export class JobKeeper {
   }
 
   /** Inside the transaction: rows of every job the decision moved. `now` in ms. */
-  record(decision: Decision, now: number, delivered: Delivered | null = null): void {
+  record(decision: Decision, now: number, delivered: readonly Delivered[] = []): void {
     const seats = new Set<string>();
     for (const event of decision.events) {
       switch (event.type) {
@@ -56,7 +58,7 @@ export class JobKeeper {
         case "job_ended":
           this.#live.set(event.seat, this.remaining(event.seat) - 1);
           this.#moved.push({ seat: event.seat, job: event.job, moment: "ended" });
-          this.#end(event, now, delivered?.result.status !== undefined ? delivered : null);
+          this.#end(event, now, delivered.find(({ job }) => job === event.job) ?? null);
           break;
         default:
           continue;
@@ -64,7 +66,7 @@ export class JobKeeper {
       seats.add(event.seat);
     }
     for (const seat of seats) {
-      raiseSeatRevision(this.#sql, seat);
+      this.#revisions.raise(seat);
       this.#touched.add(seat);
     }
   }
@@ -72,9 +74,11 @@ export class JobKeeper {
   #end(event: Ended, now: number, delivered: Delivered | null): void {
     const own = delivered?.result ?? null;
     const ending = endingOf(event.record, own, this.#relay.seen(event.job), now);
-    const facts = jobFacts(this.#sql, event.job);
+    const facts = this.#relay.facts(event.job);
+    const client = facts?.client_id ?? null;
+    const ran = ending.frames.length > 0;
     if (own?.status === "succeeded" && event.record.attempts > 1) withdrawOutputs(this.#sql, event.job, own.files.map(({ file_id }) => file_id), now);
-    endJob(this.#sql, event.job, {
+    endJob(this.#sql, event.record.seq, {
       state: event.record.state,
       at: now,
       inHistory: ending.inHistory,
@@ -84,20 +88,20 @@ export class JobKeeper {
       error: ending.error ? JSON.stringify(ending.error[1]) : null,
       resultHash: delivered?.digest ?? event.record.digest,
       lease: event.record.lease,
+      heard: !ran || this.#sockets.listeners(event.seat, client).length > 0,
     });
     leaveJob(this.#sql, this.#workshop(), event.job, { promptKey: facts?.prompt_key ?? null, inHistory: ending.inHistory }, now);
     this.#relay.forget(event.job);
-    this.#frames.push({ job: event.job, seat: event.seat, client: facts?.client_id ?? null, frames: ending.frames, ran: ending.frames.length > 0 });
+    this.#frames.push({ job: event.job, seat: event.seat, client, frames: ending.frames, ran });
   }
 
   /** After the commit: tells the pages. `status` goes between a run's last message and its `executing null`, as recorded. */
   tell(): void {
     for (const { job, seat, client, frames, ran } of this.#frames.splice(0)) {
-      const heard = this.#sockets.tell(seat, client, frames);
+      this.#sockets.tell(seat, client, frames);
       this.#sockets.statusNow(seat);
       this.#touched.delete(seat);
       if (ran) this.#sockets.tell(seat, client, [closingFrame(job)]);
-      if (!heard && ran) setHeard(this.#sql, job, false);
     }
     for (const { seat, job, moment } of this.#moved.splice(0)) this.#logs.moved(seat, job, moment);
     for (const seat of this.#touched) this.#sockets.status(seat);

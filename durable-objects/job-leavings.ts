@@ -6,14 +6,18 @@ import { integer, type Sql, text } from "./sql.ts";
 
 /** The end of a job. `inHistory` false: it never ran, so nobody can ask for its prompt any more. `now` in ms. */
 export function leaveJob(sql: Sql, workshop: string, job: string, end: { promptKey: string | null; inHistory: boolean }, now: number): void {
-  const row = sql.all("SELECT COALESCE((SELECT sum(files) FROM attempts WHERE job = ?1), 0) AS granted, (SELECT count(*) FROM files WHERE job = ?1) AS committed", job)[0];
+  const granted = counted(sql, "SELECT COALESCE(sum(files), 0) AS n FROM attempts WHERE job = ?", job);
   // Addresses for uploads were given out that no commit followed: something may stand there.
-  if (row && integer(row, "granted") > integer(row, "committed")) note(sql, { key: jobOutputsPrefix(workshop, job), what: "job", ref: job, due: now + SETTLE_MS });
+  if (granted > 0 && granted > counted(sql, "SELECT count(*) AS n FROM files WHERE job = ?", job)) note(sql, { key: jobOutputsPrefix(workshop, job), what: "job", ref: job, due: now + SETTLE_MS });
   if (end.promptKey !== null) {
     const attempts = sql.all("SELECT attempt FROM attempts WHERE job = ?", job).map((attempt) => integer(attempt, "attempt"));
     discard(sql, attempts.map((attempt) => jobDocumentKey(workshop, job, attempt)), now);
   }
   if (!end.inHistory) forgetJobs(sql, [job], now);
+}
+
+function counted(sql: Sql, statement: string, job: string): number {
+  return integer(sql.all(statement, job)[0] ?? {}, "n");
 }
 
 /**

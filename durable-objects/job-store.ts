@@ -29,9 +29,14 @@ export function knownJob(sql: Sql, seat: string, key: string | null, job: string
 
 export type JobFacts = { seat: string; number: number; state: JobState; client_id: string | null; outputs_to_execute: string[]; partial: boolean; inputs: InputRef[]; prompt_key: string | null; started: number | null; ended: number | null };
 
+const FACTS = "seat, number, state, client_id, outputs_to_execute, partial, inputs, prompt_key, started, ended";
+
 export function jobFacts(sql: Sql, job: string): JobFacts | null {
-  const row = sql.all("SELECT seat, number, state, client_id, outputs_to_execute, partial, inputs, prompt_key, started, ended FROM jobs WHERE job = ?", job)[0];
-  if (!row) return null;
+  const row = sql.all(`SELECT ${FACTS} FROM jobs WHERE job = ?`, job)[0];
+  return row ? factsOf(row) : null;
+}
+
+function factsOf(row: SqlRow): JobFacts {
   return {
     seat: text(row, "seat"),
     number: integer(row, "number"),
@@ -46,22 +51,27 @@ export function jobFacts(sql: Sql, job: string): JobFacts | null {
   };
 }
 
-export function promptTexts(sql: Sql, job: string): { prompt: string; extra_data: string; run_prompt: string | null } | null {
-  const row = sql.all("SELECT prompt, extra_data, run_prompt FROM prompts JOIN jobs USING (seq) WHERE job = ?", job)[0];
-  return row ? { prompt: text(row, "prompt"), extra_data: text(row, "extra_data"), run_prompt: textOrNull(row, "run_prompt") } : null;
+export type RunFacts = { facts: JobFacts; /** null when they are in the bucket, or gone */ texts: { prompt: string; extra_data: string } | null };
+
+/** What a runner is given of the job with this number, in one look. */
+export function runFacts(sql: Sql, seq: number): RunFacts | null {
+  const row = sql.all(`SELECT ${FACTS}, COALESCE(run_prompt, prompt) AS prompt, extra_data FROM jobs LEFT JOIN prompts USING (seq) WHERE seq = ?`, seq)[0];
+  if (!row) return null;
+  const prompt = textOrNull(row, "prompt");
+  return { facts: factsOf(row), texts: prompt === null ? null : { prompt, extra_data: text(row, "extra_data") } };
 }
 
 export function setJobStarted(sql: Sql, job: string, at: number): void {
   sql.all("UPDATE jobs SET started = ?, in_history = 0 WHERE job = ? AND ended IS NULL", at, job);
 }
 
-export type JobEnd = { state: JobState; at: number; inHistory: boolean; outputs: string; status: string | null; meta: string; error: string | null; resultHash: string | null; lease: string | null };
+export type JobEnd = { state: JobState; at: number; inHistory: boolean; outputs: string; status: string | null; meta: string; error: string | null; resultHash: string | null; lease: string | null; heard: boolean };
 
-/** The one terminal write; a second call changes nothing. */
-export function endJob(sql: Sql, job: string, end: JobEnd): void {
+/** The one terminal write, of the job with this number; a second call changes nothing. `heard`: a socket of the job's client hears of it. */
+export function endJob(sql: Sql, seq: number, end: JobEnd): void {
   sql.all(
-    "UPDATE jobs SET state = ?, core = NULL, ended = ?, in_history = ?, outputs = ?, status = ?, meta = ?, error = ?, result_hash = ?, end_lease = ? WHERE job = ? AND ended IS NULL",
-    end.state, end.at, end.inHistory ? 1 : 0, end.outputs, end.status, end.meta, end.error, end.resultHash, end.lease, job,
+    "UPDATE jobs SET state = ?, core = NULL, ended = ?, in_history = ?, outputs = ?, status = ?, meta = ?, error = ?, result_hash = ?, end_lease = ?, heard = ? WHERE seq = ? AND ended IS NULL",
+    end.state, end.at, end.inHistory ? 1 : 0, end.outputs, end.status, end.meta, end.error, end.resultHash, end.lease, end.heard ? 1 : 0, seq,
   );
 }
 
@@ -134,11 +144,6 @@ export function jobDetail(sql: Sql, seat: string, job: string): JobDetail | null
     prompt_key: textOrNull(row, "prompt_key"),
     outputs_to_execute: JSON.parse(text(row, "outputs_to_execute")) as string[],
   };
-}
-
-/** Remembers whether a socket of the job's client heard its end. */
-export function setHeard(sql: Sql, job: string, heard: boolean): void {
-  sql.all("UPDATE jobs SET heard = ? WHERE job = ?", heard ? 1 : 0, job);
 }
 
 export type EndedRun = { job: string; status: string; outputs: string; meta: string };

@@ -6,7 +6,7 @@ import { renameOutputFiles } from "../gpu-adapter/file-names.ts";
 import type { StoredFile } from "./contract.ts";
 import { filesById } from "./file-store.ts";
 import type { Seen } from "./endings.ts";
-import { jobFacts } from "./job-store.ts";
+import { type JobFacts, jobFacts } from "./job-store.ts";
 import { frame, type LiveRun } from "./seat-frames.ts";
 import type { Sockets } from "./sockets.ts";
 import { integer, type Sql, text, textOrNull } from "./sql.ts";
@@ -21,10 +21,27 @@ export class RunRelay {
   readonly #sql: Sql;
   readonly #sockets: Sockets;
   readonly #runs = new Map<string, Live>();
+  /** Of jobs that are under way: read once, at the claim or after waking. */
+  readonly #facts = new Map<string, JobFacts>();
+  /** Jobs that have a row: most runs of instant nodes never need one. */
+  readonly #stored: Set<string>;
 
   constructor(sql: Sql, sockets: Sockets) {
     this.#sql = sql;
     this.#sockets = sockets;
+    this.#stored = new Set(sql.all("SELECT job FROM live").map((row) => text(row, "job")));
+  }
+
+  /** What is fixed about a job under way; null when there is no such job. */
+  facts(job: string): JobFacts | null {
+    const known = this.#facts.get(job) ?? jobFacts(this.#sql, job);
+    if (known) this.#facts.set(job, known);
+    return known;
+  }
+
+  /** Spares the reading of what was read for the runner. */
+  remember(job: string, facts: JobFacts): void {
+    this.#facts.set(job, facts);
   }
 
   /** Takes one event of the current lease; false when it was counted before. */
@@ -80,19 +97,21 @@ export class RunRelay {
 
   /** Begins a new attempt: what an earlier one showed no longer counts. Runs inside the claim's transaction. */
   begin(job: string): void {
-    this.#runs.delete(job);
-    this.#sql.all("INSERT INTO live (job, seq, outputs) VALUES (?, 0, '{}') ON CONFLICT (job) DO UPDATE SET seq = 0, start = NULL, executing = NULL, progress = NULL, outputs = '{}'", job);
+    this.forget(job);
   }
 
   /** Forgets a run that ended or lost its attempt. Runs inside the transaction that says so. */
   forget(job: string): void {
     this.#runs.delete(job);
-    this.#sql.all("DELETE FROM live WHERE job = ?", job);
+    this.#facts.delete(job);
+    if (this.#stored.delete(job)) this.#sql.all("DELETE FROM live WHERE job = ?", job);
   }
 
   /** Drops what memory holds, after a failed commit. */
   reset(): void {
     this.#runs.clear();
+    this.#facts.clear();
+    for (const row of this.#sql.all("SELECT job FROM live")) this.#stored.add(text(row, "job"));
   }
 
   #comfy(run: Live, type: string, data: Data, files: ProducedFile[]): void {
@@ -118,22 +137,24 @@ export class RunRelay {
   }
 
   #keep(run: Live): void {
+    this.#stored.add(run.job);
     this.#sql.all(
-      "UPDATE live SET seq = ?, start = ?, executing = ?, progress = ?, outputs = ? WHERE job = ?",
-      run.seq, json(run.start), json(run.executing), json(run.progress), JSON.stringify(run.executed), run.job,
+      `INSERT INTO live (job, seq, start, executing, progress, outputs) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT (job) DO UPDATE SET seq = excluded.seq, start = excluded.start, executing = excluded.executing, progress = excluded.progress, outputs = excluded.outputs`,
+      run.job, run.seq, json(run.start), json(run.executing), json(run.progress), JSON.stringify(run.executed),
     );
   }
 
   #run(job: string): Live | null {
     const known = this.#runs.get(job);
     if (known) return known;
-    const row = this.#sql.all("SELECT seq, start, executing, progress, outputs FROM live WHERE job = ?", job)[0];
-    const facts = row ? jobFacts(this.#sql, job) : null;
-    if (!row || !facts) return null;
+    const facts = this.facts(job);
+    if (!facts || facts.ended !== null) return null;
+    const row = this.#stored.has(job) ? this.#sql.all("SELECT seq, start, executing, progress, outputs FROM live WHERE job = ?", job)[0] : undefined;
     const run: Live = {
-      job, seat: facts.seat, client: facts.client_id, seq: integer(row, "seq"),
-      start: parsed(textOrNull(row, "start")), executing: parsed(textOrNull(row, "executing")), progress: parsed(textOrNull(row, "progress")),
-      executed: JSON.parse(text(row, "outputs")) as Record<string, Data>,
+      job, seat: facts.seat, client: facts.client_id, seq: row ? integer(row, "seq") : 0,
+      start: row ? parsed(textOrNull(row, "start")) : null, executing: row ? parsed(textOrNull(row, "executing")) : null, progress: row ? parsed(textOrNull(row, "progress")) : null,
+      executed: row ? (JSON.parse(text(row, "outputs")) as Record<string, Data>) : {},
       inputs: new Map(facts.inputs.flatMap((input) => (input.original === undefined ? [] : [[input.name, input.original] as const]))),
     };
     this.#runs.set(job, run);

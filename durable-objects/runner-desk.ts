@@ -2,27 +2,21 @@
 // Invariants: a dispatch's id and token are minted once and stored before they leave; whoever does not hold the current lease changes nothing [Q53].
 import { createHash, createHmac } from "node:crypto";
 import { canonicalJson } from "../gpu-adapter/canonical.ts";
-import { type ClaimAnswer, type ClaimRequest, CONTRACT_VERSION, type Dispatch, type JobDocument, type Work } from "../gpu-adapter/contract.ts";
-import { parseJson, stringifyJson } from "../gpu-adapter/json.ts";
-import { jobDocumentKey } from "../r2/keys.ts";
-import { fileUrl, signAttempt, signFile } from "../r2/signed.ts";
+import { type ClaimAnswer, type ClaimRequest, CONTRACT_VERSION, type Dispatch, type Work } from "../gpu-adapter/contract.ts";
+import { signAttempt } from "../r2/signed.ts";
 import type { Answer, AttemptRef, Refusal } from "./contract.ts";
 import type { Engine } from "./engine.ts";
-import { type JobFacts, jobFacts, promptTexts } from "./job-store.ts";
+import { type DeskEnv, JobDocuments, URL_SLACK_MS } from "./job-document.ts";
 import { attemptKey } from "./queue-store.ts";
-import type { Attempt, Effect, Known, Pool } from "./queue/index.ts";
+import type { Attempt, CommandOf, Effect, Known, Pool } from "./queue/index.ts";
 import { refused } from "./refusals.ts";
 import type { RunRelay } from "./run-relay.ts";
 import type { Run } from "./runner-protocol.ts";
 import { integer, type Sql, text, textOrNull } from "./sql.ts";
 
-/** A job document over this many bytes is fetched from a signed address instead of travelling in the claim's answer [G12]. */
-const DOCUMENT_MOST = 1024 * 1024;
-/** Signed addresses outlive the longest run by this much (ms), so that a slow upload still finds its door open. */
-const URL_SLACK_MS = 600_000;
-
-export type DeskEnv = { SESSION_SECRET: string; FILES: R2Bucket };
-type AttemptRow = { dispatch_id: string; token_hash: string; lease: string | null; files: number };
+type Dispatched = Pick<Effect & { type: "dispatch" }, "job" | "attempt" | "pool" | "claimBefore">;
+/** A dispatch that was claimed for a runner in the transaction that made it. */
+export type Granted = { lease: string; /** ms */ ttl: number; dispatchId: string };
 
 export class RunnerDesk {
   readonly #sql: Sql;
@@ -32,6 +26,8 @@ export class RunnerDesk {
   readonly #workshop: () => string;
   readonly #run: Run;
   readonly #sharedKey: (pool: string) => string | undefined;
+  readonly #documents: JobDocuments;
+  readonly #keys = new Map<string, string>();
 
   constructor(parts: { sql: Sql; engine: Engine; relay: RunRelay; env: DeskEnv; workshop: () => string; run: Run; sharedKey: (pool: string) => string | undefined }) {
     this.#sql = parts.sql;
@@ -41,65 +37,91 @@ export class RunnerDesk {
     this.#workshop = parts.workshop;
     this.#run = parts.run;
     this.#sharedKey = parts.sharedKey;
+    this.#documents = new JobDocuments(parts);
   }
 
   /** The dispatch of an attempt; the same one again when asked again. `baseUrl` is `https://host/runner/v1/{workshop}`. */
-  dispatch(effect: Pick<Effect & { type: "dispatch" }, "job" | "attempt" | "pool" | "claimBefore">, baseUrl: string, detach: boolean): Dispatch {
+  dispatch(effect: Dispatched, baseUrl: string, detach: boolean): Dispatch {
+    return this.#signed(effect, this.dispatchId(effect), baseUrl, detach);
+  }
+
+  #signed(effect: Dispatched, dispatchId: string, baseUrl: string, detach: boolean): Dispatch {
     const pool = this.#engine.state.pools.get(effect.pool);
     const longest = pool ? Math.max(...Object.values(pool.execLimit)) : 3_600_000;
-    const row = this.#attemptRow(effect) ?? this.#mint(effect);
     const token = signAttempt(this.#env.SESSION_SECRET, { workshop: this.#workshop(), job: effect.job, attempt: effect.attempt, exp: effect.claimBefore + longest + URL_SLACK_MS });
-    const rest = { v: CONTRACT_VERSION as 1, workshop: this.#workshop(), pool: effect.pool, job_id: effect.job, attempt: effect.attempt, dispatch_id: row.dispatch_id, callback: { base_url: baseUrl, token }, claim_before: effect.claimBefore, detach };
+    const rest = { v: CONTRACT_VERSION as 1, workshop: this.#workshop(), pool: effect.pool, job_id: effect.job, attempt: effect.attempt, dispatch_id: dispatchId, callback: { base_url: baseUrl, token }, claim_before: effect.claimBefore, detach };
     return { ...rest, sig: createHmac("sha256", this.key(effect.pool)).update(canonicalJson(rest)).digest("hex") };
   }
 
   /** The key the images of this pool check dispatches with [G8]; lower-case hex. */
   key(pool: string): string {
     const shared = this.#sharedKey(pool);
-    return shared === undefined ? dispatchKey(this.#env.SESSION_SECRET, this.#workshop(), pool) : sharedDispatchKey(this.#env.SESSION_SECRET, shared);
+    const name = shared === undefined ? `own ${pool}` : `shared ${shared}`;
+    const known = this.#keys.get(name);
+    if (known !== undefined) return known;
+    const key = shared === undefined ? dispatchKey(this.#env.SESSION_SECRET, this.#workshop(), pool) : sharedDispatchKey(this.#env.SESSION_SECRET, shared);
+    this.#keys.set(name, key);
+    return key;
   }
 
   /** Our own id of a hand-over, which a provider can be asked by. */
   dispatchId(ref: { job: string; attempt: number; pool: string }): string {
-    return (this.#attemptRow(ref) ?? this.#mint(ref)).dispatch_id;
+    const row = this.#sql.all("SELECT dispatch_id FROM attempts WHERE job = ? AND attempt = ?", ref.job, ref.attempt)[0];
+    if (row) return text(row, "dispatch_id");
+    const id = crypto.randomUUID();
+    this.#sql.all("INSERT INTO attempts (job, attempt, pool, dispatch_id, token_hash) VALUES (?, ?, ?, ?, '')", ref.job, ref.attempt, ref.pool, id);
+    return id;
   }
 
-  #mint(effect: { job: string; attempt: number; pool: string }): AttemptRow {
-    const row: AttemptRow = { dispatch_id: crypto.randomUUID(), token_hash: "", lease: null, files: 0 };
-    this.#sql.all("INSERT INTO attempts (job, attempt, pool, dispatch_id, token_hash) VALUES (?, ?, ?, ?, ?)", effect.job, effect.attempt, effect.pool, row.dispatch_id, row.token_hash);
-    return row;
+  /** The claim of a job that is not known to have ended. */
+  claimCommand(ref: AttemptRef, request: ClaimRequest): CommandOf<"claim"> {
+    return { type: "claim", job: ref.job, attempt: ref.attempt, runner: request.runner.id, lease: `l_${crypto.randomUUID()}`, coldMs: request.runner.cold_start_ms ?? 0 };
   }
 
-  #attemptRow(ref: AttemptRef): AttemptRow | null {
-    const row = this.#sql.all("SELECT dispatch_id, token_hash, lease, files FROM attempts WHERE job = ? AND attempt = ?", ref.job, ref.attempt)[0];
-    return row ? { dispatch_id: text(row, "dispatch_id"), token_hash: text(row, "token_hash"), lease: textOrNull(row, "lease"), files: integer(row, "files") } : null;
+  /** Inside the transaction that grants a lease: who has it, and the id of the dispatch, made now if it never left. */
+  granted(ref: AttemptRef & { pool: string }, request: ClaimRequest, lease: string): string {
+    this.#relay.begin(ref.job);
+    const row = this.#sql.all(
+      `INSERT INTO attempts (job, attempt, pool, dispatch_id, token_hash, lease, runner, catalog) VALUES (?, ?, ?, ?, '', ?, ?, ?)
+       ON CONFLICT (job, attempt) DO UPDATE SET lease = excluded.lease, runner = excluded.runner, catalog = excluded.catalog RETURNING dispatch_id`,
+      ref.job, ref.attempt, ref.pool, crypto.randomUUID(), lease, JSON.stringify(request.runner), request.catalog_digest ?? null,
+    )[0];
+    return row ? text(row, "dispatch_id") : "";
+  }
+
+  /** What the queue must know of a job that is no longer live. */
+  ended(job: string): Known | undefined {
+    return this.#engine.state.jobs.has(job) ? undefined : knownEnd(this.#sql, job);
   }
 
   /** Grants the lease, or says why not [Q52]. The same runner repeating itself gets the same answer. */
   async claim(ref: AttemptRef, request: ClaimRequest, baseUrl: string): Promise<Answer<{ claim: ClaimAnswer }>> {
-    const decision = this.#run<"claim">(
-      { type: "claim", job: ref.job, attempt: ref.attempt, runner: request.runner.id, lease: `l_${crypto.randomUUID()}`, coldMs: request.runner.cold_start_ms ?? 0, known: knownEnd(this.#sql, ref.job) },
-      (made) => {
-        if (!made.ok || made.result.repeated) return;
-        this.#relay.begin(ref.job);
-        this.#sql.all("UPDATE attempts SET lease = ?, runner = ?, catalog = ? WHERE job = ? AND attempt = ?", made.result.lease, JSON.stringify(request.runner), request.catalog_digest ?? null, ref.job, ref.attempt);
-      },
-    );
+    const known = this.ended(ref.job);
+    const decision = this.#run<"claim">({ ...this.claimCommand(ref, request), ...(known ? { known } : {}) }, (made) => {
+      if (made.ok && !made.result.repeated) this.granted({ ...ref, pool: this.#poolOf(ref)?.id ?? "" }, request, made.result.lease);
+    });
     if (!decision.ok) return refused(decision);
     if (decision.result.cancel) return { ok: false, reason: "gone", message: "The job was cancelled." };
-    const document = await this.#document(ref, baseUrl);
-    if (!document.ok) return document;
+    return await this.#answer(ref, request, baseUrl, decision.result);
+  }
+
+  async #answer(ref: AttemptRef, request: ClaimRequest, baseUrl: string, { lease, ttl }: { lease: string; ttl: number }): Promise<Answer<{ claim: ClaimAnswer }>> {
     const pool = this.#poolOf(ref);
-    const ttl = decision.result.ttl / 1000;
-    const answer: ClaimAnswer = { lease_id: decision.result.lease, lease_ttl_s: ttl, heartbeat_s: Math.max(1, (pool?.lease ?? 75_000) / 5000), want_catalog: !this.knowsCatalog(pool?.id ?? "", request.catalog_digest), ...document.document };
-    return { ok: true, claim: answer };
+    const document = await this.#documents.make(ref, pool, baseUrl);
+    if (!document.ok) return document;
+    return { ok: true, claim: { lease_id: lease, lease_ttl_s: ttl / 1000, heartbeat_s: Math.max(1, (pool?.lease ?? 75_000) / 5000), want_catalog: !this.knowsCatalog(pool?.id ?? "", request.catalog_digest), ...document.document } };
   }
 
   /** A dispatch already claimed for the runner that asked for work [G] 6.12; null when the claim was refused. */
-  async work(effect: { job: string; attempt: number; pool: string; claimBefore: number }, request: ClaimRequest, baseUrl: string): Promise<Work | Refusal> {
-    const dispatch = this.dispatch(effect, baseUrl, true);
+  async work(effect: Dispatched, request: ClaimRequest, baseUrl: string): Promise<Work | Refusal> {
     const claimed = await this.claim({ job: effect.job, attempt: effect.attempt }, request, baseUrl);
-    return claimed.ok ? { dispatch, claim: claimed.claim } : claimed;
+    return claimed.ok ? { dispatch: this.dispatch(effect, baseUrl, true), claim: claimed.claim } : claimed;
+  }
+
+  /** The same for a claim that was granted together with its dispatch. */
+  async grantedWork(effect: Dispatched, request: ClaimRequest, baseUrl: string, granted: Granted): Promise<Work | Refusal> {
+    const claimed = await this.#answer(effect, request, baseUrl, granted);
+    return claimed.ok ? { dispatch: this.#signed(effect, granted.dispatchId, baseUrl, true), claim: claimed.claim } : claimed;
   }
 
   knowsCatalog(pool: string, digest: string | undefined): boolean {
@@ -116,11 +138,9 @@ export class RunnerDesk {
   }
 
   /** The attempt whose current lease this is, or the refusal that fences everything else off [Q53]. */
-  holder(ref: AttemptRef, lease: string): { ok: true; attempt: Attempt; facts: JobFacts } | Refusal {
+  holder(ref: AttemptRef, lease: string): { ok: true; attempt: Attempt } | Refusal {
     const attempt = this.#engine.state.attempts.get(attemptKey(ref.job, ref.attempt));
-    const facts = jobFacts(this.#sql, ref.job);
-    if (attempt?.lease?.id !== lease || !facts) return { ok: false, reason: "stale", message: "This lease is over: another attempt runs, or the job has ended. Drop the run." };
-    return { ok: true, attempt, facts };
+    return attempt?.lease?.id === lease ? { ok: true, attempt } : { ok: false, reason: "stale", message: "This lease is over: another attempt runs, or the job has ended. Drop the run." };
   }
 
   /** Numbers for new files of an attempt, counted on so that no key of a lease is ever used twice. */
@@ -133,42 +153,7 @@ export class RunnerDesk {
     const attempt = this.#engine.state.attempts.get(attemptKey(ref.job, ref.attempt));
     return attempt && this.#engine.state.pools.get(attempt.pool);
   }
-
-  async #document(ref: AttemptRef, baseUrl: string): Promise<{ ok: true; document: { job?: JobDocument; job_url?: string } } | Refusal> {
-    const facts = jobFacts(this.#sql, ref.job);
-    const job = this.#engine.state.jobs.get(ref.job);
-    const pool = this.#poolOf(ref);
-    if (!facts || !job || !pool) return { ok: false, reason: "gone", message: "The job is gone." };
-    const expires = this.#engine.now() + pool.execLimit[job.kind] + URL_SLACK_MS;
-    const rest: Omit<JobDocument, "prompt_json" | "extra_data_json"> = {
-      prompt_id: ref.job,
-      outputs_to_execute: facts.outputs_to_execute,
-      partial: facts.partial,
-      seat_tag: createHmac("sha256", this.#env.SESSION_SECRET).update(`seat-tag|${this.#workshop()}|${facts.seat}`).digest("hex").slice(0, 16),
-      inputs: facts.inputs.map((input) => ({ name: input.name, url: fileUrl(baseUrl, signFile(this.#env.SESSION_SECRET, { op: "get", key: input.key, size: input.size, exp: expires })), sha256: input.sha256, size: input.size })),
-      limits: { input_fetch_s: 300, start_s: pool.startAfterClaim / 1000, exec_s: pool.execLimit[job.kind] / 1000, idle_event_s: pool.silence / 1000, upload_s: 900, max_files: 1000, max_total_bytes: 20 * 1024 ** 3 },
-      preview: { enabled: true, max_fps: 4 },
-      trace_id: `${ref.job}.${ref.attempt}`,
-    };
-    if (facts.prompt_key === null) {
-      const texts = promptTexts(this.#sql, ref.job);
-      if (!texts) return { ok: false, reason: "gone", message: "The job's prompt is gone." };
-      return { ok: true, document: { job: { prompt_json: texts.run_prompt ?? texts.prompt, extra_data_json: texts.extra_data, ...rest } } };
-    }
-    return await this.#largeDocument(ref, facts.prompt_key, rest, expires, baseUrl);
-  }
-
-  async #largeDocument(ref: AttemptRef, promptKey: string, rest: object, expires: number, baseUrl: string): Promise<{ ok: true; document: { job_url: string } } | Refusal> {
-    const object = await this.#env.FILES.get(promptKey);
-    if (!object) return { ok: false, reason: "gone", message: "The job's prompt is gone from storage." };
-    const large = parseJson(await object.text()) as { prompt: unknown; extra_data: unknown; run_prompt?: unknown };
-    const key = jobDocumentKey(this.#workshop(), ref.job, ref.attempt);
-    await this.#env.FILES.put(key, JSON.stringify({ prompt_json: stringifyJson(large.run_prompt ?? large.prompt), extra_data_json: stringifyJson(large.extra_data), ...rest }), { httpMetadata: { contentType: "application/json" } });
-    return { ok: true, document: { job_url: fileUrl(baseUrl, signFile(this.#env.SESSION_SECRET, { op: "get", key, exp: expires })) } };
-  }
 }
-
-export { DOCUMENT_MOST };
 
 /** The key that an image of this pool shares with the platform, lower-case hex: what `sig` of a dispatch is made with [G8]. */
 export function dispatchKey(secret: string, workshop: string, pool: string): string {

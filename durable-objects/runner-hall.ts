@@ -1,10 +1,11 @@
 // Pulling runners: who is here, who waits for work, who gets which dispatch [G] 6.12. A runner is known by its socket (or its long poll);
 // the pool has as many slots as runners are here, so a dispatch always finds a hand to take it.
-import { runnerFrame, type ClaimRequest, type PlatformFrame, type RunnerFrame, type Work } from "../gpu-adapter/contract.ts";
+import { runnerFrame, type ClaimRequest, type PlatformFrame, type RunnerFrame, type RunnerInfo, type Work } from "../gpu-adapter/contract.ts";
 import type { AttemptRef, PoolSetup } from "./contract.ts";
 import type { Engine } from "./engine.ts";
-import type { Attempt } from "./queue/index.ts";
-import type { RunnerDesk } from "./runner-desk.ts";
+import type { Entry } from "./gathering.ts";
+import type { Attempt, CommandOf, Results } from "./queue/index.ts";
+import type { Granted, RunnerDesk } from "./runner-desk.ts";
 import type { Run, RunnerProtocol } from "./runner-protocol.ts";
 import { type AttemptSocket, type RunnerSocket, send, type Sockets } from "./sockets.ts";
 
@@ -12,6 +13,8 @@ import { type AttemptSocket, type RunnerSocket, send, type Sockets } from "./soc
 const POLLER_PRESENT_MS = 60_000;
 
 type Offer = { job: string; attempt: number; pool: string; claimBefore: number };
+/** A runner that waits, and the dispatch it gets in the transaction that makes it. `granted` once its claim was accepted. */
+export type Hand = { offer: Offer; socket: WebSocket; at: RunnerSocket & { runner: RunnerInfo }; claim: CommandOf<"claim">; granted: Granted | null };
 type Poller = { pool: string; seen: number; request: ClaimRequest; baseUrl: string; answer: ((work: Promise<Work | null> | null) => void) | null };
 
 export class RunnerHall {
@@ -21,23 +24,54 @@ export class RunnerHall {
   readonly #protocol: RunnerProtocol;
   readonly #run: Run;
   readonly #poolSetup: (pool: string) => PoolSetup | null;
+  readonly #gather: (entry: Entry) => void;
   readonly #pollers = new Map<string, Poller>();
+  /** Frames that came behind a result that is not decided yet, by socket: they are read after it. */
+  readonly #behind = new Map<WebSocket, (string | ArrayBuffer)[]>();
 
-  constructor(parts: { sockets: Sockets; engine: Engine; desk: RunnerDesk; protocol: RunnerProtocol; run: Run; poolSetup: (pool: string) => PoolSetup | null }) {
+  constructor(parts: { sockets: Sockets; engine: Engine; desk: RunnerDesk; protocol: RunnerProtocol; run: Run; gather: (entry: Entry) => void; poolSetup: (pool: string) => PoolSetup | null }) {
     this.#sockets = parts.sockets;
     this.#engine = parts.engine;
     this.#desk = parts.desk;
     this.#protocol = parts.protocol;
     this.#run = parts.run;
+    this.#gather = parts.gather;
     this.#poolSetup = parts.poolSetup;
+  }
+
+  /** A waiting runner for a dispatch that is being decided: whoever held its slot last, for its models are warm. It waits no longer from here on. */
+  hand(offer: Offer): Hand | null {
+    const chosen = this.#waiting(offer);
+    if (!chosen) return null;
+    const claim = this.#desk.claimCommand(offer, { runner: chosen.at.runner });
+    this.#sockets.write(chosen.socket, { ...chosen.at, waiting: false, job: offer.job, attempt: offer.attempt, lease: claim.lease });
+    return { offer, ...chosen, claim, granted: null };
+  }
+
+  /** The hand stays empty: nothing was committed, or its claim was refused. */
+  letGo({ socket, at }: Hand): void {
+    this.#sockets.write(socket, at);
+  }
+
+  /** After the commit: the work goes out. */
+  async fill({ offer, socket, at, granted }: Hand): Promise<void> {
+    if (granted === null) return;
+    const work = await this.#desk.grantedWork(offer, { runner: at.runner }, at.base_url, granted);
+    // What cannot be given, because its prompt is gone, is not the runner's fault: the lease runs out.
+    if ("dispatch" in work) tell(socket, { type: "work", work });
+    else this.#ask(socket, at, null);
+  }
+
+  #waiting(offer: Offer): { socket: WebSocket; at: RunnerSocket & { runner: RunnerInfo } } | undefined {
+    const waiting = this.#sockets.runners(offer.pool).filter((one): one is { socket: WebSocket; at: RunnerSocket & { runner: RunnerInfo } } => one.at.waiting && one.at.runner !== null && one.socket.readyState === WebSocket.OPEN && !this.#keptAway(one.at.runner.id));
+    const slot = this.#engine.state.attempts.get(`${offer.job}#${offer.attempt}`)?.slot;
+    const familiar = slot === undefined ? null : (this.#engine.state.slots.get(slot)?.runner ?? null);
+    return waiting.find(({ at }) => at.runner.id === familiar) ?? waiting[0];
   }
 
   /** Gives a committed dispatch to a waiting runner of its pool; without one it stays open until somebody asks. */
   async offer(offer: Offer): Promise<void> {
-    const waiting = this.#sockets.runners(offer.pool).filter(({ at }) => at.waiting && at.runner !== null && !this.#keptAway(at.runner.id));
-    const slot = this.#engine.state.attempts.get(`${offer.job}#${offer.attempt}`)?.slot;
-    const familiar = slot === undefined ? null : (this.#engine.state.slots.get(slot)?.runner ?? null);
-    const chosen = waiting.find(({ at }) => at.runner?.id === familiar) ?? waiting[0];
+    const chosen = this.#waiting(offer);
     if (chosen) return await this.#handOver(chosen.socket, chosen.at, offer);
     for (const poller of this.#pollers.values()) {
       if (poller.pool !== offer.pool || !poller.answer || this.#keptAway(poller.request.runner.id)) continue;
@@ -92,6 +126,8 @@ export class RunnerHall {
 
   /** A text or binary message from a runner's pool socket. */
   message(socket: WebSocket, at: RunnerSocket, message: string | ArrayBuffer): void {
+    const behind = this.#behind.get(socket);
+    if (behind) return void behind.push(message);
     if (typeof message !== "string") {
       if (at.job !== null && at.lease !== null) this.#protocol.preview({ job: at.job, attempt: at.attempt }, at.lease, new Uint8Array(message).subarray(5));
       return;
@@ -132,17 +168,41 @@ export class RunnerHall {
         return this.#ask(socket, at);
       case "event":
         return this.#event(socket, this.#refOf(socket, at, frame.lease_id), frame);
-      case "result": {
+      case "result":
+        return this.#result(socket, frame);
+    }
+  }
+
+  /** A result is decided together with whatever else arrives meanwhile; the work that takes its place is claimed in the same transaction. */
+  #result(socket: WebSocket, frame: RunnerFrame & { type: "result" }): void {
+    this.#behind.set(socket, []);
+    let present = false;
+    const done = (status: "accepted" | "already" | "stale" | "conflict"): void => {
+      tell(socket, { type: "result_ack", job_id: frame.job_id, attempt: frame.attempt, status });
+      const now = this.#sockets.read(socket) as RunnerSocket;
+      if (present && now.waiting) this.#ask(socket, now);
+      this.#readOn(socket);
+    };
+    this.#gather({
+      prepare: () => {
+        const at = this.#sockets.read(socket) as RunnerSocket;
         // Waiting first: the slot that this result frees may be filled by the same decision, and this runner is to get it.
         // A result that comes again while the runner has other work says nothing about that work.
-        const present = at.job === null || (at.job === frame.job_id && at.attempt === frame.attempt);
+        present = at.job === null || (at.job === frame.job_id && at.attempt === frame.attempt);
         if (present) this.#sockets.write(socket, { ...at, waiting: frame.next, job: null, attempt: 0, lease: null });
-        const answer = this.#protocol.result({ job: frame.job_id, attempt: frame.attempt }, frame.result);
-        tell(socket, { type: "result_ack", job_id: frame.job_id, attempt: frame.attempt, status: answer.ok ? answer.status : answer.reason === "conflict" ? "conflict" : "stale" });
-        const now = this.#sockets.read(socket) as RunnerSocket;
-        if (present && now.waiting) this.#ask(socket, now);
-      }
-    }
+        const ending = this.#protocol.ending({ job: frame.job_id, attempt: frame.attempt }, frame.result);
+        if (ending === null) done("already");
+        return ending && { ...ending, done: (answer) => done(answer.ok ? (answer.result as Results["result"]).answer : answer.reason === "conflict" ? "conflict" : "stale") };
+      },
+      // Nothing was decided and nothing is acknowledged: the runner sends it again.
+      failed: () => this.#readOn(socket),
+    });
+  }
+
+  #readOn(socket: WebSocket): void {
+    const behind = this.#behind.get(socket) ?? [];
+    this.#behind.delete(socket);
+    for (const message of behind) this.message(socket, this.#sockets.read(socket) as RunnerSocket, message);
   }
 
   /** The attempt this lease holds, whatever the socket was last known for; a lease that holds nothing is refused by who is asked next [Q53]. */

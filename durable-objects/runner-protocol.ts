@@ -5,16 +5,16 @@ import type { FileName, RunnerEvent, RunResult, UploadFile } from "../gpu-adapte
 import { commitOutputs } from "./file-store.ts";
 import { setJobStarted } from "./job-store.ts";
 import type { LogFeed } from "./log-feed.ts";
-import type { Command, CommandType, Decision, ResultCommand } from "./queue/index.ts";
+import type { Attempt, Command, CommandType, Decision, ResultCommand } from "./queue/index.ts";
 import { refused } from "./refusals.ts";
 import type { RunRelay } from "./run-relay.ts";
-import { knownEnd, resultDigest, type RunnerDesk } from "./runner-desk.ts";
+import { resultDigest, type RunnerDesk } from "./runner-desk.ts";
 import { addSeatLog } from "./seat-store.ts";
 import type { Sql } from "./sql.ts";
 import type { Delivered } from "./job-keeper.ts";
 
 /** Decides, commits, tells; `record` joins the transaction. */
-export type Run = <T extends CommandType>(command: Extract<Command, { type: T }>, record?: (decision: Decision<T>) => void, delivered?: Delivered) => Decision<T>;
+export type Run = <T extends CommandType>(command: Extract<Command, { type: T }>, record?: (decision: Decision<T>) => void, delivered?: readonly Delivered[]) => Decision<T>;
 
 /** A lease is renewed at most this often (ms): signs of life are frequent, log entries need not be. */
 const RENEW_EVERY_MS = 3000;
@@ -46,9 +46,9 @@ export class RunnerProtocol {
     for (const event of events) {
       if (event.seq <= this.#relay.acknowledged(ref.job)) continue;
       const starts = event.type === "started" || (event.type === "comfy" && event.message.type === "execution_start");
-      if (starts && holder.attempt.startedAt === null) this.#started(ref, lease, holder.facts.seat);
+      if (starts && holder.attempt.startedAt === null) this.#started(ref, lease, holder.attempt.seat);
       if (event.type === "stage") this.#run<"phase">({ type: "phase", job: ref.job, attempt: ref.attempt, lease, phase: { name: event.stage } });
-      if (event.type === "log") this.#say(holder.facts.seat, event.line);
+      if (event.type === "log") this.#say(holder.attempt.seat, event.line);
       this.#relay.take(ref.job, event);
     }
     this.renew(ref, lease, events.some((event) => event.type !== "heartbeat"));
@@ -97,7 +97,7 @@ export class RunnerProtocol {
     const first = this.#desk.takeFileNumbers(ref, files.length);
     const keys = files.map((file, n) => outputKey({ workshop: this.#workshop(), job: ref.job, attempt: ref.attempt, lease, n: first + n, filename: file.filename }));
     this.renew(ref, lease, true);
-    return { ok: true, seat: holder.facts.seat, keys };
+    return { ok: true, seat: holder.attempt.seat, keys };
   }
 
   commitFiles(ref: AttemptRef, lease: string, files: CommitFile[]): Answer<{ files: (FileName & { file_id: string })[] }> {
@@ -106,27 +106,32 @@ export class RunnerProtocol {
     const prefix = `o/${this.#workshop()}/${ref.job}/${ref.attempt}/${lease}/`;
     const foreign = files.find((file) => !file.key.startsWith(prefix));
     if (foreign) return { ok: false, reason: "forbidden", message: "A file outside this lease's own keys cannot be committed." };
-    const stored: StoredFile[] = this.#sql.transaction(() => commitOutputs(this.#sql, holder.facts.seat, ref.job, ref.attempt, files, () => `f_${crypto.randomUUID()}`, this.#now()));
+    const stored: StoredFile[] = this.#sql.transaction(() => commitOutputs(this.#sql, holder.attempt.seat, ref.job, ref.attempt, files, () => `f_${crypto.randomUUID()}`, this.#now()));
     return { ok: true, files: stored.map(({ type, subfolder, filename, file_id }) => ({ type, subfolder, filename, file_id })) };
   }
 
   /** The end of an attempt [G24], [G25]. A repeat is `already`; another result after the end is refused. */
   result(ref: AttemptRef, raw: RunResult): Answer<{ status: "accepted" | "already" }> {
-    const digest = resultDigest([raw.status, raw.files.map((file) => file.file_id), raw.comfy_outputs, raw.error ?? null]);
-    const known = knownEnd(this.#sql, ref.job);
-    const holder = this.#desk.holder(ref, raw.lease_id);
-    if (raw.status === "skipped") return { ok: true, status: "already" };
-    const { result, missing } = this.#renamed(ref, raw, holder);
-    const command = commandOf(ref, result, digest, missing.length === 0);
-    const decision = this.#run<"result">(known ? { ...command, known } : command, undefined, { result, digest });
-    if (!decision.ok) return refused(decision);
-    return { ok: true, status: decision.result.answer };
+    const ending = this.ending(ref, raw);
+    if (ending === null) return { ok: true, status: "already" };
+    const decision = this.#run<"result">(ending.command, undefined, [ending.delivered]);
+    return decision.ok ? { ok: true, status: decision.result.answer } : refused(decision);
   }
 
-  #renamed(ref: AttemptRef, raw: RunResult, holder: { ok: true; facts: { seat: string } } | Refusal): { result: RunResult; missing: string[] } {
+  /** A result as the queue's command, and what it brings for the rows; null when there is nothing to decide. */
+  ending(ref: AttemptRef, raw: RunResult): { command: ResultCommand; delivered: Delivered } | null {
+    if (raw.status === "skipped") return null;
+    const digest = resultDigest([raw.status, raw.files.map((file) => file.file_id), raw.comfy_outputs, raw.error ?? null]);
+    const known = this.#desk.ended(ref.job);
+    const { result, missing } = this.#renamed(ref, raw, this.#desk.holder(ref, raw.lease_id));
+    const command = commandOf(ref, result, digest, missing.length === 0);
+    return { command: known ? { ...command, known } : command, delivered: { job: ref.job, result, digest } };
+  }
+
+  #renamed(ref: AttemptRef, raw: RunResult, holder: { ok: true; attempt: Attempt } | Refusal): { result: RunResult; missing: string[] } {
     const missing: string[] = [];
-    if (!holder.ok) return { result: raw, missing };
-    const outputs = Object.fromEntries(Object.entries(raw.comfy_outputs).map(([node, output]) => [node, this.#relay.rename(holder.facts.seat, ref.job, output, raw.files, missing)]));
+    if (!holder.ok || Object.keys(raw.comfy_outputs).length === 0) return { result: raw, missing };
+    const outputs = Object.fromEntries(Object.entries(raw.comfy_outputs).map(([node, output]) => [node, this.#relay.rename(holder.attempt.seat, ref.job, output, raw.files, missing)]));
     return { result: { ...raw, comfy_outputs: outputs }, missing };
   }
 }

@@ -3,6 +3,7 @@ import type { FileName, StorageType } from "../gpu-adapter/contract.ts";
 import type * as door from "./contract.ts";
 import { findFile, listFiles, storeInput } from "./file-store.ts";
 import { discard } from "./garbage.ts";
+import type { Prepared } from "./gathering.ts";
 import { forgetJobs } from "./job-leavings.ts";
 import { forgetHistory, insertJob, jobDetail, jobPage, knownJob } from "./job-store.ts";
 import { historyEntry, historyPage, queuePage } from "./prompt-pages.ts";
@@ -10,14 +11,10 @@ import { type BatchAnswer, type Changes, type Results, retryAfterSeconds } from 
 import { placed } from "./place-view.ts";
 import { refused } from "./refusals.ts";
 import { knownEnd } from "./runner-desk.ts";
-import { markOnce, raiseSeatRevision, readSeatLog, readSettings, seatIdentity, seatRevision, writeSettings } from "./seat-store.ts";
+import { markOnce, readSeatLog, readSettings, seatIdentity, writeSettings } from "./seat-store.ts";
 import type { Shell } from "./shell.ts";
 import { submitCommand } from "./submit-command.ts";
 import { addPart, dropUpload, findUpload, finishUpload, forgetParts, openUpload, sameUpload } from "./upload-store.ts";
-
-type SubmitCommand = ReturnType<typeof submitCommand>;
-type Prepared = { submit: door.Submit; known: ReturnType<typeof knownJob>; command: SubmitCommand };
-type Arriving = { submit: door.Submit; resolve: (answer: door.Answer<door.Submitted>) => void; reject: (error: unknown) => void };
 
 /** ComfyUI's `number`: the place in the line of all, negative for `front` [Q14]. */
 function numberOf(submit: door.Submit, seq: number): number {
@@ -26,7 +23,6 @@ function numberOf(submit: door.Submit, seq: number): number {
 
 export class SeatDoor {
   readonly #shell: Shell;
-  readonly #arriving: Arriving[] = [];
 
   constructor(shell: Shell) {
     this.#shell = shell;
@@ -35,62 +31,35 @@ export class SeatDoor {
   /** Admits a prompt, or says why not. Submits that arrive together are committed together: one decision, one transaction, one log entry. */
   async submit(submit: door.Submit): Promise<door.Answer<door.Submitted>> {
     return await new Promise((resolve, reject) => {
-      this.#arriving.push({ submit, resolve, reject });
-      // Group commit: while the last one is on its way to the disk, the next gathers. With none on its way this is at once.
-      if (this.#arriving.length === 1) void this.#shell.ctx.storage.sync().finally(() => this.#admit());
+      this.#shell.gathering.enter({ prepare: () => this.#prepare(submit, resolve), failed: reject });
     });
   }
 
-  #admit(): void {
-    const arrived = this.#arriving.splice(0);
-    try {
-      const prepared = arrived.map(({ submit }) => this.#prepare(submit));
-      const commands = prepared.flatMap((one) => ("command" in one ? [one.command] : []));
-      const results = this.#decide(commands, prepared);
-      for (const [n, { resolve }] of arrived.entries()) {
-        const one = prepared[n];
-        if (one) resolve("command" in one ? this.#answer(one, results.shift()) : one);
-      }
-    } catch (error) {
-      for (const { reject } of arrived) reject(error);
-    }
-  }
-
-  #prepare(submit: door.Submit): Prepared | door.Refusal {
+  #prepare(submit: door.Submit, resolve: (answer: door.Answer<door.Submitted>) => void): Prepared | null {
     const role = this.#role(submit.seat);
-    if (role === null) return { ok: false, reason: "no_such_seat", message: `There is no seat ${submit.seat} in this workshop.` };
+    if (role === null) {
+      resolve({ ok: false, reason: "no_such_seat", message: `There is no seat ${submit.seat} in this workshop.` });
+      return null;
+    }
     const key = submit.idempotency_key ?? (submit.minted ? null : submit.job);
     // An id the edge has just made is nobody's: only a caller's own id or key can be known already.
     const known = key === null ? null : knownJob(this.#shell.sql, submit.seat, key, submit.job);
     const end = known === null || this.#shell.engine.state.jobs.has(known.job) ? undefined : knownEnd(this.#shell.sql, known.job);
-    return { submit, known, command: submitCommand(submit, role === "instructor", key, end) };
-  }
-
-  /** One submit as it is, several as one batch; rows of the accepted ones join the transaction. */
-  #decide(commands: SubmitCommand[], prepared: (Prepared | door.Refusal)[]): BatchAnswer[] {
-    const [first] = commands;
-    if (first === undefined) return [];
-    const insert = (changes: Changes, answers: BatchAnswer[]): void => {
-      const accepted = prepared.filter((one): one is Prepared => "command" in one);
-      for (const [n, { submit }] of accepted.entries()) this.#insert(changes, submit, answers[n]);
+    return {
+      command: submitCommand(submit, role === "instructor", key, end),
+      record: (answer, changes) => this.#insert(changes, submit, answer),
+      done: (answer) => resolve(this.#answer(submit, known, answer)),
     };
-    if (commands.length > 1) {
-      const decision = this.#shell.run<"batch">({ type: "batch", commands }, (made) => (made.ok ? insert(made.changes, made.result) : undefined));
-      return decision.ok ? decision.result : commands.map(() => decision);
-    }
-    const decision = this.#shell.run<"submit">(first, (made) => insert(made.changes, [made]));
-    return [decision];
   }
 
-  #insert(changes: Changes, submit: door.Submit, answer: BatchAnswer | undefined): void {
+  #insert(changes: Changes, submit: door.Submit, answer: BatchAnswer): void {
     const core = this.#shell.engine.state.jobs.get(submit.job);
-    if (!answer?.ok || (answer.result as Results["submit"]).repeated || !core) return;
+    if (!answer.ok || (answer.result as Results["submit"]).repeated || !core) return;
     insertJob(this.#shell.sql, { submit, core, number: numberOf(submit, core.seq), now: this.#shell.engine.now() });
     changes.jobs.delete(submit.job);
   }
 
-  #answer({ submit, known }: Prepared, answer: BatchAnswer | undefined): door.Answer<door.Submitted> {
-    if (!answer) throw new Error("a submit was not decided");
+  #answer(submit: door.Submit, known: ReturnType<typeof knownJob>, answer: BatchAnswer): door.Answer<door.Submitted> {
     if (answer.ok) {
       const { job, seq, repeated } = answer.result as Results["submit"];
       return { ok: true, job, number: repeated && known ? known.number : numberOf(submit, seq), repeated };
@@ -129,7 +98,7 @@ export class SeatDoor {
       const gone = forgetHistory(sql, seat, jobs);
       if (gone.length === 0) return;
       forgetJobs(sql, gone, engine.now());
-      raiseSeatRevision(sql, seat);
+      this.#shell.revisions.raise(seat);
     });
     this.#shell.rearm();
   }
@@ -241,7 +210,7 @@ export class SeatDoor {
   }
 
   #etag(seat: string, kind: string, query: string): string {
-    return `"${kind}-${seatRevision(this.#shell.sql, seat)}-${query.replaceAll(/[^\w.,:-]/g, "")}"`;
+    return `"${kind}-${this.#shell.revisions.of(seat)}-${query.replaceAll(/[^\w.,:-]/g, "")}"`;
   }
 
   #paged(etag: string, ifNoneMatch: string | null, page: () => Omit<door.PromptPage, "etag">): door.PromptPage {

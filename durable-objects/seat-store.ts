@@ -36,14 +36,21 @@ export function readSettings(sql: Sql, seat: string): Record<string, unknown> {
   return Object.fromEntries(sql.all("SELECT id, value FROM settings WHERE seat = ? ORDER BY id", seat).map((row) => [text(row, "id"), JSON.parse(text(row, "value")) as unknown]));
 }
 
-/** Rises whenever a seat's queue or history may look different: the heart of its ETags. */
-export function seatRevision(sql: Sql, seat: string): number {
-  const row = sql.all("SELECT revision FROM seats WHERE seat = ?", seat)[0];
-  return row ? integer(row, "revision") : 0;
-}
+/**
+ * Rises whenever a seat's queue or history may look different: the heart of its ETags. In memory only, so that no commit pays for it: an object that wakes
+ * begins a new series, and what a page holds from before is simply sent again once.
+ */
+export class SeatRevisions {
+  readonly #series = crypto.randomUUID().slice(0, 8);
+  readonly #raised = new Map<string, number>();
 
-export function raiseSeatRevision(sql: Sql, seat: string): void {
-  sql.all("UPDATE seats SET revision = revision + 1 WHERE seat = ?", seat);
+  of(seat: string): string {
+    return `${this.#series}.${this.#raised.get(seat) ?? 0}`;
+  }
+
+  raise(seat: string): void {
+    this.#raised.set(seat, (this.#raised.get(seat) ?? 0) + 1);
+  }
 }
 
 /** Merged at top level, as ComfyUI does. */

@@ -2,20 +2,21 @@
 // Invariants: state first, frames and calls after the commit [Q6]; what was asked of the alarm is never later than the next moment something falls due [CF11].
 import type { Refusal, PoolSetup, Role } from "./contract.ts";
 import { Dispatcher, POLL_MS } from "./dispatcher.ts";
-import { Engine } from "./engine.ts";
+import { Engine, type Step } from "./engine.ts";
 import { Gpus } from "./gpu/gpus.ts";
+import { Gathering } from "./gathering.ts";
 import { type Delivered, JobKeeper } from "./job-keeper.ts";
 import { LogFeed } from "./log-feed.ts";
 import { migrate } from "./migrations.ts";
-import { type Command, type CommandType, type Decision, type Effect, effectsDue, nextWake } from "./queue/index.ts";
+import { type BatchAnswer, type Command, type CommandType, type Decision, type Effect, effectsDue, nextWake, type Results } from "./queue/index.ts";
 import { PoolProviders } from "./pool-providers.ts";
 import { Room } from "./room.ts";
 import { RunRelay } from "./run-relay.ts";
 import { RunnerDesk } from "./runner-desk.ts";
-import { RunnerHall } from "./runner-hall.ts";
+import { type Hand, RunnerHall } from "./runner-hall.ts";
 import { RunnerProtocol } from "./runner-protocol.ts";
 import { SeatHall } from "./seat-hall.ts";
-import { trimSeatLogs } from "./seat-store.ts";
+import { SeatRevisions, trimSeatLogs } from "./seat-store.ts";
 import { Sockets } from "./sockets.ts";
 import { objectSql, type Sql, text } from "./sql.ts";
 import { Sweeper } from "./sweeper.ts";
@@ -41,9 +42,12 @@ export class Shell {
   readonly gpus: Gpus;
   readonly seats: SeatHall;
   readonly room: Room;
+  readonly revisions = new SeatRevisions();
+  readonly gathering: Gathering;
   readonly #keeper: JobKeeper;
   readonly #sweeper: Sweeper;
   readonly #setups = new Map<string, PoolSetup>();
+  readonly #meta = new Map<string, string>();
   #armed: number | null = null;
 
   constructor(ctx: DurableObjectState, env: Env) {
@@ -54,14 +58,15 @@ export class Shell {
     const remaining = (seat: string): number => this.remaining(seat);
     const now = (): number => this.engine.now();
     const workshop = (): string => this.meta("workshop") ?? "";
-    const run = <T extends CommandType>(command: Extract<Command, { type: T }>, record?: (decision: Decision<T>) => void, delivered?: Delivered): Decision<T> => this.run(command, record, delivered);
+    const run = <T extends CommandType>(command: Extract<Command, { type: T }>, record?: (decision: Decision<T>) => void, delivered?: readonly Delivered[]): Decision<T> => this.run(command, record, delivered);
     this.sockets = new Sockets(ctx, remaining);
     this.logs = new LogFeed(this.sql, this.sockets);
     this.relay = new RunRelay(this.sql, this.sockets);
-    this.#keeper = new JobKeeper(this.sql, this.relay, this.sockets, this.logs, workshop);
+    this.#keeper = new JobKeeper(this.sql, this.relay, this.sockets, this.logs, this.revisions, workshop);
+    this.gathering = new Gathering({ sync: () => ctx.storage.sync(), run });
     this.desk = new RunnerDesk({ sql: this.sql, engine: this.engine, relay: this.relay, env, workshop, run, sharedKey: (pool) => this.poolSetup(pool)?.shared_key });
     this.protocol = new RunnerProtocol({ sql: this.sql, desk: this.desk, relay: this.relay, logs: this.logs, run, now, workshop });
-    this.runners = new RunnerHall({ sockets: this.sockets, engine: this.engine, desk: this.desk, protocol: this.protocol, run, poolSetup: (pool) => this.poolSetup(pool) });
+    this.runners = new RunnerHall({ sockets: this.sockets, engine: this.engine, desk: this.desk, protocol: this.protocol, run, gather: (entry) => this.gathering.enter(entry), poolSetup: (pool) => this.poolSetup(pool) });
     this.providers = new PoolProviders({ env, setup: (pool) => this.poolSetup(pool), pool: (pool) => this.engine.state.pools.get(pool) });
     this.dispatcher = new Dispatcher({
       sql: this.sql, engine: this.engine, desk: this.desk, protocol: this.protocol, providers: this.providers, run,
@@ -81,27 +86,64 @@ export class Shell {
     this.#arm();
   }
 
-  /** Decides, commits (with `record` in the same transaction), tells the pages, sets effects going. Throws only when the database does. */
-  run<T extends CommandType>(command: Extract<Command, { type: T }>, record: (decision: Decision<T>) => void = () => undefined, delivered: Delivered | null = null): Decision<T> {
+  /**
+   * Decides, commits (with `record` in the same transaction), tells the pages, sets effects going. A dispatch that finds a runner waiting is claimed for it
+   * in the same transaction. Throws only when the database does.
+   */
+  run<T extends CommandType>(command: Extract<Command, { type: T }>, record: (decision: Decision<T>) => void = () => undefined, delivered: readonly Delivered[] = []): Decision<T> {
     const now = this.engine.now();
+    const made: Decision[] = [];
+    const hands: Hand[] = [];
+    const note = (decision: Decision): void => {
+      made.push(decision);
+      this.#keeper.record(decision, now, delivered);
+      this.room.record(decision, now);
+    };
     let decision: Decision<T>;
     try {
-      decision = this.engine.run<T>(command, (made) => {
-        record(made);
-        this.#keeper.record(made, now, delivered);
-        this.room.record(made, now);
-      });
+      decision = this.engine.run<T>(command, (first) => (record(first), note(first)), (last) => this.#claims(last, hands, note));
     } catch (error) {
+      for (const hand of hands) this.runners.letGo(hand);
       this.#keeper.drop();
       this.relay.reset();
       throw error;
     }
     this.#keeper.tell();
-    this.room.tell(decision);
-    this.gpus.heard(decision.events);
-    for (const effect of decision.effects) this.#effect(effect);
+    for (const one of made.length > 0 ? made : [decision]) this.#after(one, hands);
     this.#arm();
     return decision;
+  }
+
+  /** The claims of waiting runners for what has just been dispatched, as one more command; null when nobody waits for any of it. */
+  #claims(decision: Decision, hands: Hand[], note: (decision: Decision) => void): Step | null {
+    const found = decision.effects.flatMap((effect) => (effect.type === "dispatch" && this.#pulls(effect.pool) ? [this.runners.hand(effect)] : [])).filter((hand) => hand !== null);
+    const [first] = found;
+    if (first === undefined) return null;
+    hands.push(...found);
+    const command: Command = found.length === 1 ? first.claim : { type: "batch", commands: found.map(({ claim }) => claim) };
+    const record = (made: Decision): void => {
+      const answers = found.length === 1 ? [made] : made.ok ? (made.result as BatchAnswer[]) : [];
+      for (const [n, hand] of found.entries()) this.#grant(hand, answers[n]);
+      note(made);
+    };
+    return { command, record };
+  }
+
+  #grant(hand: Hand, answer: BatchAnswer | undefined): void {
+    if (!answer?.ok) return this.runners.letGo(hand);
+    const { lease, ttl } = answer.result as Results["claim"];
+    hand.granted = { lease, ttl, dispatchId: this.desk.granted(hand.offer, { runner: hand.at.runner }, lease) };
+  }
+
+  /** What a committed decision sets going. */
+  #after(decision: Decision, hands: readonly Hand[]): void {
+    this.room.tell(decision);
+    this.gpus.heard(decision.events);
+    for (const effect of decision.effects) {
+      const hand = effect.type === "dispatch" ? hands.find(({ offer, granted }) => granted !== null && offer.job === effect.job && offer.attempt === effect.attempt) : undefined;
+      if (hand) this.ctx.waitUntil(this.runners.fill(hand).catch((error: unknown) => this.complain("offer_failed", error)));
+      else this.#effect(effect);
+    }
   }
 
   /** Effects leave after the commit; what comes of them comes back as a command. */
@@ -202,11 +244,16 @@ export class Shell {
   }
 
   meta(key: string): string | null {
+    const known = this.#meta.get(key);
+    if (known !== undefined) return known;
     const row = this.sql.all("SELECT value FROM meta WHERE key = ?", key)[0];
-    return row ? text(row, "value") : null;
+    const value = row ? text(row, "value") : null;
+    if (value !== null) this.#meta.set(key, value);
+    return value;
   }
 
   setMeta(key: string, value: string): void {
+    this.#meta.delete(key);
     if (key.startsWith("pool:")) this.#setups.delete(key.slice(5));
     this.sql.all("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", key, value);
   }

@@ -38,6 +38,8 @@ export class Sockets {
   readonly #remaining: (seat: string) => number;
   readonly #lastStatus = new Map<string, { at: number; timer: ReturnType<typeof setTimeout> | null; sent: number }>();
   readonly #held = new Map<string, { until: number; most: number; sends: (() => void)[] }>();
+  /** Attachments as last read or written: whoever hibernates forgets them all. */
+  readonly #read = new WeakMap<WebSocket, Attachment>();
   #order = 0;
 
   /** `remaining` answers a seat's waiting and running jobs, for its `status`. */
@@ -48,10 +50,15 @@ export class Sockets {
   }
 
   read(socket: WebSocket): Attachment {
-    return socket.deserializeAttachment() as Attachment;
+    const known = this.#read.get(socket);
+    if (known) return known;
+    const attachment = socket.deserializeAttachment() as Attachment;
+    this.#read.set(socket, attachment);
+    return attachment;
   }
 
   write(socket: WebSocket, attachment: Attachment): void {
+    this.#read.set(socket, attachment);
     socket.serializeAttachment(attachment);
   }
 
@@ -59,7 +66,7 @@ export class Sockets {
   accept<A extends Attachment>(socket: WebSocket, make: (order: number) => A): A {
     const attachment = make(++this.#order);
     this.#ctx.acceptWebSocket(socket, tagsOf(attachment));
-    socket.serializeAttachment(attachment);
+    this.write(socket, attachment);
     return attachment;
   }
 

@@ -23,3 +23,10 @@ export function hasChanges(changes: Changes): boolean {
     changes.jobs.size + changes.attempts.size + changes.seats.size + changes.pools.size + changes.slots.size + changes.runners.size + changes.estimates.size > 0
   );
 }
+
+/** Adds what another decision touched: afterwards `changes` names the rows of both. */
+export function addChanges(changes: Changes, more: Changes): void {
+  changes.workshop ||= more.workshop;
+  changes.params ||= more.params;
+  for (const name of ["jobs", "attempts", "seats", "pools", "slots", "runners", "estimates"] as const) for (const key of more[name]) changes[name].add(key);
+}

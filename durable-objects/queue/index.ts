@@ -21,4 +21,4 @@ export { effectsDue } from "./effects-due.ts";
 export { nextWake } from "./wake.ts";
 export { forecast, retryAfterSeconds } from "./forecast.ts";
 export { loadTiming, timingSignature } from "./estimate.ts";
-export { hasChanges } from "./changes.ts";
+export { addChanges, hasChanges } from "./changes.ts";
