@@ -1,4 +1,5 @@
-// A pool as the operator wrote it, as the queue wants it. Deadlines of a pool whose runners dial in are short: a runner is here or it is not.
+// A pool as the operator wrote it, as the queue wants it. Deadlines of a pool whose runners dial in or stand at our own address are short: a runner is
+// there or it is not.
 import { RECLAIM_MS } from "../gpu-adapter/pool-settings.ts";
 import type { PoolSetup } from "./contract.ts";
 import { defaultPool, type Pool, type PoolConfig } from "./queue/index.ts";
@@ -19,7 +20,7 @@ export function poolConfig(setup: PoolSetup, there: Pool | undefined, count: num
     maxInFlight: setup.provider === "pull" ? (there?.maxInFlight ?? 0) : setup.max_in_flight,
     speed: setup.speed ?? base.speed,
     rate: setup.rate ?? base.rate,
-    claimBefore: setup.claim_ms ?? (setup.provider === "pull" ? 30_000 : base.claimBefore),
+    claimBefore: setup.claim_ms ?? (setup.provider === "pull" || setup.provider === "local" ? 30_000 : base.claimBefore),
     startAfterClaim: setup.start_ms ?? base.startAfterClaim,
     silence: setup.silence_ms ?? base.silence,
     execLimit: setup.exec_ms === undefined ? base.execLimit : { image: setup.exec_ms, audio: setup.exec_ms, video: setup.exec_ms, "3d": setup.exec_ms, other: setup.exec_ms },

@@ -25,9 +25,11 @@ class Local implements GpuProvider {
     return faultOf(WHO, called, this.#parts.now());
   }
 
-  /** A busy runner has some job, most likely this one; an idle one has none. */
+  /** A busy runner has some job, most likely this one; an idle one has none; one that is not there will not claim, and a late claim is fenced off anyway. */
   async status(): Promise<RunStatus> {
-    const health = runnerHealth.safeParse(jsonOf(await this.#health()));
+    const called = await this.#health();
+    if (called.kind === "none") return { status: "failed", code: "provider_capacity", message: `The runner is not there: ${called.message}` };
+    const health = runnerHealth.safeParse(called.json);
     if (!health.success) return { status: "unknown", message: "the runner's health was not to be had" };
     return health.data.status === "ok" ? { status: "absent" } : { status: "delivered" };
   }

@@ -19,6 +19,8 @@ export type ReplicaOptions = {
   sandboxArgs?: string[];
   /** Extra arguments of the runner. */
   runnerArgs?: string[];
+  /** ms by which this machine's clock is ahead (or, negative, behind). */
+  clockMs?: number;
 };
 export type ReplicaState = "initializing" | "running" | "terminating" | "gone";
 export type Answer = { status: number; body: unknown };
@@ -48,6 +50,11 @@ export class Replica {
     this.ready = this.#start();
   }
 
+  /** Where the runner listens, once it does. */
+  get url(): string {
+    return `http://127.0.0.1:${this.#port}`;
+  }
+
   get sandboxUrl(): string {
     return this.#sandboxUrl;
   }
@@ -60,7 +67,7 @@ export class Replica {
     this.#sandbox = spawn(process.execPath, [join(ROOT, "gpu-adapter/sandbox/main.ts"), "--port", String(port), "--dir", join(this.#folder, "comfyui"), ...(this.#options.sandboxArgs ?? ["--step-ms", "5"])], { stdio: "ignore" });
     const { dispatchKey, allowOrigins, mode = "http", runnerArgs = [] } = this.#options;
     const origins = allowOrigins.flatMap((origin) => ["--allow-origin", origin]);
-    this.runner = new RunnerProcess([mode, "--host", "127.0.0.1", "--port", "0", "--comfy", this.#sandboxUrl, "--work-dir", join(this.#folder, "work"), ...origins, ...runnerArgs], { COMFYUME_DISPATCH_KEY: dispatchKey });
+    this.runner = new RunnerProcess([mode, "--host", "127.0.0.1", "--port", "0", "--comfy", this.#sandboxUrl, "--work-dir", join(this.#folder, "work"), ...origins, ...runnerArgs], { COMFYUME_DISPATCH_KEY: dispatchKey, ...clock(this.#options.clockMs ?? 0) });
     void this.runner.exited.then(() => this.#gone());
     try {
       this.#port = (await this.runner.logged("listening")).port as number;
@@ -139,6 +146,10 @@ export class Replica {
       outgoing.end(text);
     });
   }
+}
+
+function clock(ms: number): Record<string, string> {
+  return ms === 0 ? {} : { NODE_OPTIONS: `--import=data:text/javascript,const%20now=Date.now;Date.now=()=>now()%2B(${ms})` };
 }
 
 export async function sleep(ms: number): Promise<void> {

@@ -68,7 +68,7 @@ export class GpuRoom<Simulator extends Deploy> {
     return found;
   }
 
-  /** What the journal says of a pool, oldest first. */
+  /** What the journal says of a pool, or of the whole room (""), oldest first. */
   async notes(pool: string): Promise<string[]> {
     const { notes } = await this.room.ops<{ notes: { line: string }[] }>("GET", `/gpus/log?pool=${pool}&lines=200`);
     return notes.map(({ line }) => line).reverse();

@@ -112,9 +112,17 @@ export class Room {
 
   /** The queue's parameters, changed by the instructor. */
   async params(params: Record<string, number>): Promise<void> {
+    await this.#instruct("PATCH", "/params", params);
+  }
+
+  async seatGroup(seat: string, group: string | null): Promise<void> {
+    await this.#instruct("PUT", `/seats/${seat}/group`, { group });
+  }
+
+  async #instruct(method: string, path: string, body: unknown): Promise<void> {
     const { username, password } = this.#instructor;
-    const answer = await fetch(`${this.stage.origin}/${this.name}/dashboard/api/v1/params`, { method: "PATCH", headers: { Authorization: `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`, "Content-Type": "application/json" }, body: JSON.stringify(params) });
-    if (!answer.ok) throw new Error(`PATCH params answered ${answer.status} ${await answer.text()}`);
+    const answer = await fetch(`${this.stage.origin}/${this.name}/dashboard/api/v1${path}`, { method, headers: { Authorization: `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`, "Content-Type": "application/json" }, body: JSON.stringify(body) });
+    if (!answer.ok) throw new Error(`${method} ${path} answered ${answer.status} ${await answer.text()}`);
   }
 
   client(n: number): SeatClient {
