@@ -17,6 +17,8 @@ export type Product = Room & {
   url: string;
   stateDir: string;
   ops(method: string, path: string, body?: unknown): Promise<Record<string, unknown>>;
+  /** A room with the address it has now: a restart changes the port. */
+  at(room: Room): Room;
   /** Another workshop beside the first, with a pool of `slots`. */
   room(workshop: string, seats: number, slots: number): Promise<Room>;
   /** Ends the runtime, lets `between` at its state, and starts it again. */
@@ -99,6 +101,7 @@ export async function startProduct(seats: number, slots: number): Promise<Produc
     stateDir,
     ops,
     room,
+    at: (one) => ({ ...one, poolUrl: `${runtime.url.replace(/^http/, "ws")}/runner/v1/${one.workshop}/pools/bench/next` }),
     restart: async (between = () => undefined) => {
       await runtime.miniflare.dispose();
       between();
