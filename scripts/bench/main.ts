@@ -13,6 +13,7 @@ const SUITES: Record<string, () => Promise<Suite>> = {
   history: () => import("./history.ts"),
   run: () => import("./run.ts"),
   runner: () => import("./runner.ts"),
+  chaos: () => import("./chaos.ts"),
   pages: () => import("./pages.ts"),
 };
 
