@@ -15,6 +15,7 @@ const SUITES: Record<string, () => Promise<Suite>> = {
   runner: () => import("./runner.ts"),
   chaos: () => import("./chaos.ts"),
   pages: () => import("./pages.ts"),
+  idle: () => import("./idle.ts"),
 };
 
 const [only, ...args] = process.argv.slice(2);
