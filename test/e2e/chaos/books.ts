@@ -38,7 +38,7 @@ async function expectOutputsOnce(client: SeatClient, sent: Sent[]): Promise<void
   const named = Object.values(history).flatMap(({ outputs }) => Object.values(outputs).flatMap(({ images = [] }) => images)).filter(({ type }) => type === "output");
   const names = named.map(({ subfolder, filename }) => (subfolder === "" ? filename : `${subfolder}/${filename}`)).toSorted();
   expect(new Set(names).size, "two outputs share a name").toBe(names.length);
-  // The store has what history names and nothing beside: no second copy from an attempt that was lost.
+  // The store has what history names and nothing beside: no second copy from an attempt that was lost. (The route lists the top folder, as ComfyUI does.)
   expect((await client.json<string[]>("/internal/files/output")).toSorted(), `files of ${client.seat}`).toEqual(names);
   for (const image of named) {
     const answer = await client.picture(image);

@@ -106,8 +106,8 @@ export class Line {
       const onward = request({ host: this.#target.hostname, port: this.#target.port, method: incoming.method, path: incoming.url, headers: { ...incoming.headers, connection: "close" } }, (answer) => {
         const { "transfer-encoding": _chunked, connection: _connection, ...headers } = answer.headers;
         const whole = async (): Promise<Answered> => {
-          const body = await buffer(answer);
-          return { status: answer.statusCode ?? 502, headers: { ...headers, "content-length": String(body.length) }, body };
+          const bytes = await buffer(answer);
+          return { status: answer.statusCode ?? 502, headers: { ...headers, "content-length": String(bytes.length) }, body: bytes };
         };
         resolve(whole());
       });

@@ -15,15 +15,19 @@ afterAll(async () => {
   await storm?.end();
 });
 
+/** CHAOS=wide: every message with every hand; else what a run cannot do without, and one of each kind. */
+const WIDE = process.env.CHAOS === "wide";
 const HANDS: Record<string, Hand> = { dropped: drop, "passed twice": twice, "held up": late(400) };
-const RUN = ["up event started", "up event execution_start", "up event executing", "up event progress", "up event progress_state", "up event executed", "up event execution_success", "up event heartbeat", "up result", "down work", "down ack", "down result_ack"];
-const CALLS = ["call uploads", "call put", "call commit", "answer uploads", "answer put", "answer commit"];
+const RUN = ["up event started", "up event executing", "up event executed", "up result", "down work", "down result_ack", ...(WIDE ? ["up event execution_start", "up event progress", "up event progress_state", "up event execution_success", "down ack"] : [])];
+const CALLS = ["call uploads", "call put", "call commit", ...(WIDE ? ["answer uploads", "answer put", "answer commit"] : [])];
+/** A call held up is a slow line, which every test of a loaded machine has anyway. */
+const CALL_HANDS = WIDE ? Object.keys(HANDS) : ["dropped", "passed twice"];
 const GREETING = ["up hello", "down welcome", "up next"];
 
 let colour = 0;
 
 /** One job with these hands on the line; it must end well, once. */
-async function run(hands: [string, Hand][], meanwhile: () => void = () => undefined): Promise<void> {
+async function run(hands: [string, Hand][], meanwhile: () => void = () => undefined, seconds = 0.4): Promise<void> {
   const { room, line } = storm;
   const client = room.client(1);
   await client.open();
@@ -31,7 +35,7 @@ async function run(hands: [string, Hand][], meanwhile: () => void = () => undefi
   for (const [name, hand] of hands) line.on(name, hand);
   meanwhile();
   colour += 0x000107;
-  const job = await client.submit(sleepGraph(0.8, colour));
+  const job = await client.submit(sleepGraph(seconds, colour));
   sent.push({ client, job });
   const entry = await client.ended(job, 60);
   expect(entry.status.status_str, JSON.stringify(entry.status.messages.at(-1))).toBe("success");
@@ -49,8 +53,12 @@ describe("a message of a run", () => {
   });
 });
 
+test.each(Object.keys(HANDS))("[Q58] a heartbeat %s", async (how) => {
+  await run([["up event heartbeat", HANDS[how]!]], undefined, 1.5);
+});
+
 describe("a call, or its answer", () => {
-  const cases = CALLS.flatMap((name) => Object.keys(HANDS).map((how) => [name, how] as const));
+  const cases = CALLS.flatMap((name) => CALL_HANDS.map((how) => [name, how] as const));
   test.each(cases)("[G28] `%s` %s", async (name, how) => {
     await run([[name, HANDS[how]!]]);
   });
@@ -61,7 +69,7 @@ describe("a message of the greeting, after the line was cut", () => {
     await run([[name, HANDS[how]!]], () => storm.line.cut());
   });
 
-  test.each(["up hello", "down welcome"])("[G16] `%s` dropped: the runner greets again", async (name) => {
+  test.each(WIDE ? ["up hello", "down welcome"] : ["up hello"])("[G16] `%s` dropped: the runner greets again", async (name) => {
     await run([[name, drop]], () => storm.line.cut());
   });
 
@@ -75,12 +83,12 @@ describe("a cut line", () => {
     await run([[name, () => storm.line.cut()]]);
   });
 
-  test("[G16] cut five times in one run", async () => {
+  test("[G16] cut three times in one run", async () => {
     const cut: Hand = async (pass) => {
       await pass();
       storm.line.cut();
     };
-    await run([["up event execution_start", cut], ["up event executing", cut], ["up event progress", cut], ["up event executed", cut], ["up result", cut]]);
+    await run([["up event execution_start", cut], ["up event progress", cut], ["up event progress", cut]], undefined, 3);
   });
 });
 
