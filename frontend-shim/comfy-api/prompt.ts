@@ -10,6 +10,7 @@ import type { SeatContext } from "./context.ts";
 import { json, promptError } from "./answers.ts";
 import { currentCatalog } from "./catalog-source.ts";
 import type { SeatCatalog } from "./catalog-source.ts";
+import { mintJobId } from "./job-id.ts";
 import { lookUpFiles, withContentNames } from "./prompt-files.ts";
 import type { PromptFiles } from "./prompt-files.ts";
 
@@ -55,7 +56,7 @@ async function asSubmit(seat: SeatContext, accepted: PromptAccepted, sent: Sent)
   const stored = large ? await storeTexts(seat, texts) : null;
   const request: Submit = {
     seat: seat.seat,
-    job: accepted.promptId ?? crypto.randomUUID(),
+    job: accepted.promptId ?? mintJobId(Date.now()),
     minted: accepted.promptId === undefined,
     ...(sent.idempotencyKey === undefined ? {} : { idempotency_key: sent.idempotencyKey.slice(0, 200) }),
     // Only a caller's own id or key can come twice; for an id made here there is nothing to compare.
