@@ -113,8 +113,8 @@ export interface WorkshopRpc {
   create(setup: WorkshopSetup): Promise<Answer<{ created: boolean }>>;
   putSeats(seats: SeatCredential[]): Promise<Answer<{ added: string[]; changed: string[] }>>;
   putPool(pool: PoolSetup, origin?: string): Promise<Answer<{}>>;
-  /** What the pool's machines check dispatches with [G8], lower-case hex. */
-  poolKey(pool: string): Promise<Answer<{ key: string }>>;
+  /** What a pool's machines check dispatches with [G8], lower-case hex; the pool need not be set up yet, since its image is made first. */
+  poolKey(pool: string, shared?: string): Promise<Answer<{ key: string }>>;
   seatIds(): Promise<Answer<{ title: string; seats: { seat: string; role: Role }[] }>>;
   health(): Promise<Answer<{ health: Health }>>;
   identity(seat: string): Promise<Answer<{ identity: SeatIdentity }>>;

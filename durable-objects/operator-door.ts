@@ -57,11 +57,8 @@ export class OperatorDoor {
     return { ok: true };
   }
 
-  poolKey(pool: string): door.Answer<{ key: string }> {
-    const missing = this.#shell.missing();
-    if (missing) return missing;
-    if (this.#shell.poolSetup(pool) === null) return { ok: false, reason: "not_found", message: `This workshop has no pool ${pool}.` };
-    return { ok: true, key: this.#shell.desk.key(pool) };
+  poolKey(pool: string, shared?: string): door.Answer<{ key: string }> {
+    return this.#shell.missing() ?? { ok: true, key: this.#shell.desk.key(pool, shared) };
   }
 
   seatIds(): door.Answer<{ title: string; seats: { seat: string; role: door.Role }[] }> {

@@ -54,8 +54,7 @@ export class RunnerDesk {
   }
 
   /** The key the images of this pool check dispatches with [G8]; lower-case hex. */
-  key(pool: string): string {
-    const shared = this.#sharedKey(pool);
+  key(pool: string, shared = this.#sharedKey(pool)): string {
     const name = shared === undefined ? `own ${pool}` : `shared ${shared}`;
     const known = this.#keys.get(name);
     if (known !== undefined) return known;

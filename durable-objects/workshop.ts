@@ -46,8 +46,8 @@ export class Workshop extends SeatRpc {
     return this.#operator.putPool(pool, origin);
   }
 
-  poolKey(pool: string): door.Answer<{ key: string }> {
-    return this.#operator.poolKey(pool);
+  poolKey(pool: string, shared?: string): door.Answer<{ key: string }> {
+    return this.#operator.poolKey(pool, shared);
   }
 
   seatIds(): door.Answer<{ title: string; seats: { seat: string; role: door.Role }[] }> {

@@ -57,7 +57,9 @@ opsPools.post("/:pool/token", (c) =>
 /** The key that the pool's machines check dispatches with: COMFYUME_DISPATCH_KEY of the image [G8]. */
 opsPools.post("/:pool/dispatch-key", (c) =>
   inPool(c, async (workshop, id) => {
-    const answer = await openWorkshop(c.env, workshop).poolKey(id);
+    const body = await parse(c, z.object({ shared_key: poolSettings.shared_key }));
+    if (body instanceof Response) return body;
+    const answer = await openWorkshop(c.env, workshop).poolKey(id, body.shared_key);
     if (!answer.ok) return refuse(answer, "ops");
     log("ops_dispatch_key", { workshop, pool: id });
     return json({ workshop, pool: id, dispatch_key: answer.key });

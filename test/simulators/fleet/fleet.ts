@@ -120,11 +120,13 @@ export class Fleet {
     this.started++;
     this.replicas.push(replica);
     void replica.ready.then(() => this.pump());
-    void replica.ended.then(() => {
-      if (this.#closed) return;
-      this.#fill();
-      this.pump();
-    });
+    void replica.ended.then(() => this.#replace());
+  }
+
+  #replace(): void {
+    if (this.#closed) return;
+    this.#fill();
+    this.pump();
   }
 
   #deliver(message: Message, replica: Replica): void {

@@ -13,7 +13,7 @@ export const RUNPOD_DEFAULTS: RunpodSwitches = { keptMs: 1_800_000, throttled: f
 
 type Policy = { executionTimeout?: number; ttl?: number };
 type Job = { message: Message; policy: Policy; at: number };
-type Endpoint = { id: string; fleet: Fleet; workers: { min: number; max: number }; jobs: Map<string, Job> };
+type Endpoint = { id: string; fleet: Fleet; workers: { min: number; max: number }; jobs: Map<string, Job>; /** As it was created or changed. */ spec: Record<string, unknown> };
 
 const STATES = { queued: "IN_QUEUE", delivered: "IN_PROGRESS", completed: "COMPLETED", lost: "FAILED", expired: "TIMED_OUT", cancelled: "CANCELLED" } as const;
 
@@ -42,7 +42,7 @@ export class Runpod {
 
   deploy(name: string, options: FleetOptions): Fleet {
     const fleet = new Fleet(options);
-    this.endpoints.set(name, { id: name, fleet, workers: { min: options.min, max: options.max }, jobs: new Map() });
+    this.endpoints.set(name, { id: name, fleet, workers: { min: options.min, max: options.max }, jobs: new Map(), spec: {} });
     return fleet;
   }
 
@@ -116,15 +116,31 @@ export class Runpod {
 
   // ---- API v2 --------------------------------------------------------------------------------------------------------------------------
   #control(asked: Asked, id: string, rest: string | undefined): Said {
+    if (id === "") return this.#collection(asked);
     const endpoint = this.endpoints.get(id);
     if (endpoint === undefined) return { status: 404, body: { title: "Not Found", status: 404, detail: "no such endpoint" } };
     if (rest === "workers") return { status: 200, body: { summary: this.#health(endpoint).workers, workers: [] } };
     if (asked.method === "PATCH") {
       const { workers = {} } = asked.body as { workers?: { min?: number; max?: number } };
+      Object.assign(endpoint.spec, asked.body);
       Object.assign(endpoint.workers, workers);
       endpoint.fleet.scale(endpoint.workers.min, endpoint.workers.max);
     }
-    return { status: 200, body: { id, name: id, type: "QUEUE", workers: endpoint.workers, scaling: { type: "QUEUE_DELAY", queueDelay: 4 }, timeout: 600_000 } };
+    return { status: 200, body: this.#shown(endpoint) };
+  }
+
+  #shown({ id, spec, workers }: Endpoint): Record<string, unknown> {
+    return { id, name: id, type: "QUEUE", ...spec, workers, requestUrls: { run: `${this.host.origin}/v2/${id}/run` } };
+  }
+
+  #collection(asked: Asked): Said {
+    if (asked.method === "GET") return { status: 200, body: { endpoints: [...this.endpoints.values()].map((endpoint) => this.#shown(endpoint)) } };
+    const spec = asked.body as Record<string, unknown> & { workers?: { min?: number; max?: number } };
+    const id = `e${this.endpoints.size + 1}`;
+    const fleet = new Fleet({ min: 0, max: 0, redeliver: 0, dispatchKey: "", allowOrigins: [] });
+    const endpoint: Endpoint = { id, fleet, workers: { min: 0, max: 3, ...spec.workers }, jobs: new Map(), spec };
+    this.endpoints.set(id, endpoint);
+    return { status: 201, body: this.#shown(endpoint) };
   }
 }
 

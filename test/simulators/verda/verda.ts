@@ -33,6 +33,8 @@ export class Verda {
   readonly tokens = new Map<string, number>();
   tokenLifeS = 3600;
   grants: string[] = [];
+  /** Secrets of the account, by name. */
+  readonly secrets = new Map<string, string>();
   /** What somebody at the provider made of a stored answer. */
   tamper: (body: unknown) => unknown = (body) => body;
   hardware = [{ name: "H200", size: 1, is_available: true }, { name: "B300", size: 1, is_available: false }];
@@ -131,6 +133,7 @@ export class Verda {
     if (path === "/container-types") return { status: 200, body: [{ id: "c1", model: "H200", name: "H200 SXM5 141GB", instance_type: "1H200.141S", serverless_price: "3.29", serverless_spot_price: "1.15", currency: asked.query.get("currency") ?? "usd" }] };
     const token = /^Bearer (.+)$/.exec(asked.header("authorization") ?? "")?.[1] ?? "";
     if ((this.tokens.get(token) ?? 0) < Date.now()) return { status: 401, body: { code: "unauthorized_request", message: "Access token is missing or invalid" } };
+    if (path === "/secrets") return this.#secretsOf(asked);
     if (path === "/serverless-compute-resources") return { status: 200, body: this.hardware };
     const [, collection = "", name, ...rest] = path.split("/");
     if (collection !== "container-deployments" && collection !== "job-deployments") return notFound();
@@ -147,6 +150,13 @@ export class Verda {
     const access = `access-${crypto.randomUUID()}`;
     this.tokens.set(access, Date.now() + this.tokenLifeS * 1000);
     return { status: 200, body: { access_token: access, token_type: "Bearer", expires_in: this.tokenLifeS, refresh_token: `refresh-${crypto.randomUUID()}`, scope: "cloud-api-v1" } };
+  }
+
+  #secretsOf(asked: Asked): Said {
+    if (asked.method === "GET") return { status: 200, body: [...this.secrets.keys()].map((name) => ({ name, created_at: "2026-03-01T00:00:00Z", secret_type: "generic" })) };
+    const { name, value } = asked.body as { name: string; value: string };
+    this.secrets.set(name, value);
+    return { status: 201, body: {} };
   }
 
   #collection(asked: Asked): Said {
