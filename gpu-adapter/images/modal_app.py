@@ -1,7 +1,4 @@
-"""Modal's app: submit, status, cancel, stats and scale on one address, and the GPU function behind it. No logic of its own [G2].
-
-Deploy: COMFYUME_IMAGE=registry/comfyume-gpu:1.0.0 COMFYUME_GPU=L40S modal deploy modal_app.py   (docs/gpu.md, Modal)
-"""
+"""Modal's app: submit, status, cancel, stats and scale on one address, and the GPU function behind it. No logic of its own [G2]. docs/gpu.md, Modal."""
 import json
 import os
 import subprocess
@@ -14,7 +11,7 @@ from forward import run_job, wait_until_ready
 app = modal.App(os.environ.get("COMFYUME_MODAL_APP", "comfyume"))
 calls = modal.Dict.from_name("comfyume-calls", create_if_missing=True)
 gpu_image = modal.Image.from_registry(os.environ.get("COMFYUME_IMAGE", "comfyume-gpu:dev"), add_python="3.12").entrypoint([]).add_local_python_source("forward")
-web_image = modal.Image.debian_slim().add_local_python_source("forward")
+
 
 @app.cls(image=gpu_image, gpu=os.environ.get("COMFYUME_GPU", "L40S"), timeout=7200, scaledown_window=600, max_containers=int(os.environ.get("COMFYUME_MAX", "4")),
          volumes={"/models": modal.Volume.from_name("comfyume-models", create_if_missing=True)}, secrets=[modal.Secret.from_name("comfyume")])
@@ -34,7 +31,7 @@ class Gpu:
         self.runner.wait(25)
 
 
-@app.function(image=web_image)
+@app.function(image=modal.Image.debian_slim().add_local_python_source("forward"))
 @modal.wsgi_app(requires_proxy_auth=True)
 def web():
     return serve
@@ -55,20 +52,18 @@ def answer(method, path, body):
         stats = Gpu().run.get_current_stats()
         return 200, {"backlog": stats.backlog, "runners": stats.num_total_runners}
     if path == ["scale"]:
-        Gpu().update_autoscaler(min_containers=body["min"])
-        return 200, {}
-    call_id = calls.get(path[1]) if len(path) == 2 and path[0] in ("status", "cancel") else None
+        return 200, Gpu().update_autoscaler(min_containers=body["min"]) or {}
+    call_id = calls.get(path[1]) if len(path) == 2 else None
     if not call_id:
         return 404, {"detail": "no such dispatch"}
     run = modal.FunctionCall.from_id(call_id)
     if path[0] == "cancel":
-        run.cancel()
-        return 200, {}
+        return 200, run.cancel() or {}
     try:
         return 200, {"output": run.get(timeout=0)}
     except TimeoutError:
         return 202, {"state": "pending"}
-    except Exception as error:  # noqa: BLE001 - whatever went wrong with the call is what is asked for
+    except Exception as error:  # whatever went wrong with the call is what is asked for
         return 200, {"error": f"{type(error).__name__}: {error}"}
 
 
