@@ -18,7 +18,7 @@ gpu_image = modal.Image.from_registry(os.environ.get("COMFYUME_IMAGE", "comfyume
 class Gpu:
     @modal.enter()
     def start(self):
-        self.runner = subprocess.Popen(["/opt/comfyume/start.sh", "http"])
+        self.runner = subprocess.Popen(["/opt/comfyume/start.sh", "modal"])
         wait_until_ready(lambda: self.runner.poll() is None)
 
     @modal.method()

@@ -19,7 +19,7 @@ if [ "$mode" != runpod ]; then
   exec node "$here/runner.mjs" "$mode"
 fi
 
-node "$here/runner.mjs" http &
+node "$here/runner.mjs" runpod &
 runner=$!
 python3 "$here/runpod_handler.py" &
 handler=$!
