@@ -1,6 +1,6 @@
 // Bundles the runner into one file that Node 24 runs without anything installed: dist/runner.mjs. Prints its size and its time to start.
 import { execFileSync } from "node:child_process";
-import { readFileSync, statSync } from "node:fs";
+import { readFileSync, renameSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -11,9 +11,11 @@ export const RUNNER_FILE = join(ROOT, "dist/runner.mjs");
 /** Builds `dist/runner.mjs` and answers its path; throws with esbuild's message when the sources do not compile. */
 export async function buildRunner({ quiet = false }: { quiet?: boolean } = {}): Promise<string> {
   const { version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8")) as { version: string };
+  // Written beside and moved into place: a runner that starts meanwhile reads the old file or the new one, never half of it.
+  const fresh = `${RUNNER_FILE}.${process.pid}.new`;
   await build({
     entryPoints: [join(ROOT, "gpu-adapter/runner/main.ts")],
-    outfile: RUNNER_FILE,
+    outfile: fresh,
     bundle: true,
     platform: "node",
     target: "node24",
@@ -24,6 +26,7 @@ export async function buildRunner({ quiet = false }: { quiet?: boolean } = {}): 
     define: { RUNNER_VERSION: JSON.stringify(version) },
     logLevel: quiet ? "error" : "warning",
   });
+  renameSync(fresh, RUNNER_FILE);
   if (!quiet) {
     const startMs = [1, 2, 3].map(startUp).sort((a, b) => a - b)[1];
     process.stdout.write(`dist/runner.mjs ${(statSync(RUNNER_FILE).size / 1024).toFixed(0)} kB, starts in ${startMs} ms (median of 3, to its usage text)\n`);
