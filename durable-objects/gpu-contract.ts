@@ -42,9 +42,9 @@ export interface GpuRpc {
   setSlots(slots: number, by: string): Promise<Answer<{}>>;
   setBudget(budget: number | null, by: string): Promise<Answer<{}>>;
   /** Machines kept up until then; an order ends by itself. */
-  warmPool(pool: string, replicas: number, until: number): Promise<Answer<{ says: string }>>;
+  warmPool(pool: string, replicas: number, until: number, by: string): Promise<Answer<{ says: string }>>;
   /** Nothing is kept up any more; a running session is passed over. */
-  coolPool(pool: string): Promise<Answer<{ says: string }>>;
+  coolPool(pool: string, by: string): Promise<Answer<{ says: string }>>;
   controlPool(pool: string, action: PoolAction): Promise<Answer<{ says: string }>>;
   poolLogs(pool: string, limit: number): Promise<Answer<{ lines: { at: string; line: string }[] }>>;
   /** Sends the smallest job through the whole path; one test of a pool at a time. */

@@ -164,12 +164,12 @@ export class Workshop extends SeatRpc {
     return this.#gpu.setBudget(budget, by);
   }
 
-  warmPool(pool: string, replicas: number, until: number): door.Answer<{ says: string }> {
-    return this.#gpu.warm(pool, replicas, until);
+  warmPool(pool: string, replicas: number, until: number, by: string): door.Answer<{ says: string }> {
+    return this.#gpu.warm(pool, replicas, until, by);
   }
 
-  coolPool(pool: string): door.Answer<{ says: string }> {
-    return this.#gpu.cool(pool);
+  coolPool(pool: string, by: string): door.Answer<{ says: string }> {
+    return this.#gpu.cool(pool, by);
   }
 
   async controlPool(pool: string, action: gpu.PoolAction): Promise<door.Answer<{ says: string }>> {

@@ -61,19 +61,21 @@ export class GpuDoor {
     return decision.ok ? { ok: true } : refused(decision);
   }
 
-  warm(pool: string, replicas: number, until: number): Answer<{ says: string }> {
+  warm(pool: string, replicas: number, until: number, by: string): Answer<{ says: string }> {
     const missing = this.#shell.missing() ?? this.#unscalable(pool);
     if (missing) return missing;
     this.#shell.gpus.facts.put(pool, { order: { replicas, until }, fault: null });
+    this.#shell.gpus.journal.note({ at: this.#shell.engine.now(), pool, kind: "info", line: `${by} wants ${replicas} kept up until ${new Date(until).toISOString().slice(0, 16)}Z` });
     return this.#follow(`${replicas} machine${replicas === 1 ? "" : "s"} of ${pool} will be kept up until ${new Date(until).toISOString().slice(0, 16).replace("T", " ")} UTC. Cold starts take minutes; npm run gpu -- pools shows when they are up.`);
   }
 
-  cool(pool: string): Answer<{ says: string }> {
+  cool(pool: string, by: string): Answer<{ says: string }> {
     const missing = this.#shell.missing() ?? this.#unscalable(pool);
     if (missing) return missing;
     const there = this.#shell.engine.state.pools.get(pool);
     const order = coolOrder(this.#shell.poolSetup(pool)?.sessions ?? [], there?.startup90 || LEAD_MS, this.#shell.engine.now());
     this.#shell.gpus.facts.put(pool, { order, fault: null });
+    this.#shell.gpus.journal.note({ at: this.#shell.engine.now(), pool, kind: "info", line: `${by} wants none kept up` });
     return this.#follow(`Machines of ${pool} are no longer kept up${order === null ? "" : ", although a booked session runs"}. Those that are up go when nothing runs and the provider's scale-down delay is over.`);
   }
 

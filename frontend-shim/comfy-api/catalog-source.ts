@@ -40,11 +40,7 @@ export async function currentCatalog(seat: SeatContext): Promise<SeatCatalog | n
   const key = pools.map(({ pool, digest }) => `${pool}=${digest}`).join(" ");
   const known = merged.get(key);
   if (known) return known;
-  const found: { pool: string; report: Report }[] = [];
-  for (const { pool, digest } of pools) {
-    const report = reports.get(digest) ?? (await loadReport(seat.files, digest));
-    if (report) found.push({ pool, report });
-  }
+  const found = await reportsOf(seat.files, pools);
   const latest = found[0]?.report;
   const both = mergeCatalogs(found.map(({ pool, report }) => ({ pool, catalog: report.catalog })));
   if (latest === undefined || both === undefined) return null;
@@ -52,6 +48,16 @@ export async function currentCatalog(seat: SeatContext): Promise<SeatCatalog | n
   // A report that is named but not stored yet will be in a moment: what is missing it must not be kept.
   if (found.length === pools.length) remember(merged, key, catalog, MAX_MERGED);
   return catalog;
+}
+
+/** Each pool's report, where it is stored; in the order of `pools`. */
+export async function reportsOf(files: R2Bucket, pools: readonly PoolCatalog[]): Promise<{ pool: string; report: Report }[]> {
+  const found: { pool: string; report: Report }[] = [];
+  for (const { pool, digest } of pools) {
+    const report = reports.get(digest) ?? (await loadReport(files, digest));
+    if (report) found.push({ pool, report });
+  }
+  return found;
 }
 
 /** The report that holds a custom node's web file, with its type; null when none does. */

@@ -81,25 +81,16 @@ function checkpointOf(catalog: SeatCatalog | null): string {
   return names.includes(SANDBOX_CHECKPOINT) ? SANDBOX_CHECKPOINT : (names[0] ?? SANDBOX_CHECKPOINT);
 }
 
-/** `/templates/index.json`: one module with one template, in the shape of the official templates package. */
-export function templateIndex(): unknown[] {
-  return [
-    {
-      moduleName: "default",
-      title: "Workshop",
-      type: "image",
-      templates: [
-        {
-          name: STARTER_TEMPLATE,
-          title: "Text to picture (sandbox)",
-          description: "Write what to paint, press Run, and the sandbox paints it. Every box is a stock ComfyUI node: swap the checkpoint when a real GPU is there.",
-          mediaType: "image",
-          mediaSubtype: "svg",
-          tags: ["Image", "Text to Image"],
-        },
-      ],
-    },
-  ];
+/** Its line in `/templates/index.json`. */
+export function starterEntry(): Record<string, unknown> {
+  return {
+    name: STARTER_TEMPLATE,
+    title: "Text to picture (sandbox)",
+    description: "Write what to paint, press Run, and the sandbox paints it. Every box is a stock ComfyUI node: swap the checkpoint when a real GPU is there.",
+    mediaType: "image",
+    mediaSubtype: "svg",
+    tags: ["Image", "Text to Image"],
+  };
 }
 
 /** The template's tile: the graph's own shape, drawn plainly. */

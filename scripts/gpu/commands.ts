@@ -4,6 +4,8 @@ import { CommandError, type Operator, UsageError } from "../workshop/operator.ts
 import { deploy } from "./deploy.ts";
 import { poolBody, readGpuFile } from "./file.ts";
 
+/** What is shown of a template's verdict (frontend-shim/comfy-api/templates/manifest.ts). */
+type TemplateLine = { says: string; models: { folder: string; name: string; size: number | null; licence: string; optional?: true; on: string[] }[] };
 export type Options = { [name: string]: string | boolean | undefined };
 export type Call = { operator: () => Operator; workshop: string; args: string[]; options: Options; say: (line: string) => void };
 /** Answers the exit code. */
@@ -24,6 +26,7 @@ export const COMMANDS: { readonly [name: string]: Command } = {
   control: { usage: "control POOL pause|resume|restart|purge", says: "the provider's own switches", takes: [], run: control },
   log: { usage: "log [POOL] [--lines 50]", says: "what happened to the pools, and why", takes: ["lines"], run: log },
   logs: { usage: "logs POOL [--lines 100]", says: "what the machines write, where the provider hands it out", takes: ["lines"], run: logs },
+  templates: { usage: "templates", says: "which shipped workflow runs on which pool, and what is missing", takes: [], run: templates },
   key: { usage: "key POOL", says: "the key its image checks dispatches with (COMFYUME_DISPATCH_KEY)", takes: [], run: (call) => simple(call, "POST", "/dispatch-key", (answer) => String(answer.dispatch_key)) },
   deploy: { usage: "deploy verda|runpod [--file gpu.toml] [--apply]", says: "make the file's deployments at the provider; without --apply, say what would change", takes: ["file", "apply"], run: deploying },
 };
@@ -63,6 +66,18 @@ async function put({ operator, options, say }: Call): Promise<number> {
   }
   await operator().ask("PUT", `${base}/slots`, { slots: file.slots ?? file.pool[0]?.slots ?? 1 });
   if (file.budget_eur !== undefined) await operator().ask("PUT", `${base}/budget`, { eur: file.budget_eur });
+  return 0;
+}
+
+async function templates({ operator, workshop, options, say }: Call): Promise<number> {
+  const answer = await operator().ask<{ templates: TemplateLine[] }>("GET", `/workshops/${workshop}/templates`);
+  if (asJson(options, answer, say)) return 0;
+  for (const { says, models } of answer.templates) {
+    say(says);
+    for (const { folder, name, size, licence, optional, on } of models) {
+      say(`  ${on.length > 0 ? "✓" : optional === true ? "○" : "✗"} ${folder}/${name}  ${size === null ? "size unknown" : `${(size / 1e9).toFixed(1)} GB`}, ${licence}${on.length > 0 ? `; on ${on.join(", ")}` : ""}`);
+    }
+  }
   return 0;
 }
 

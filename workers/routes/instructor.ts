@@ -8,6 +8,7 @@ import { json, opsError, refuse } from "../errors.ts";
 import { log } from "../log.ts";
 import { openWorkshop } from "../workshop.ts";
 import { auditSearch, bodies, jobSearch } from "./instructor-bodies.ts";
+import { instructorGpus } from "./instructor-gpus.ts";
 import { parse } from "./ops-request.ts";
 import { socketRequest } from "./seat.ts";
 import { asInstructor } from "./workshop.ts";
@@ -112,6 +113,8 @@ instructor.get(`${BASE}/socket`, (c) =>
     return await openWorkshop(c.env, workshop).fetch(socketRequest(c.req.raw, { kind: "dashboard", ...(since === undefined ? {} : { since }) }));
   }),
 );
+
+instructor.route("/", instructorGpus);
 
 instructor.all(`${BASE}/*`, (c) => asInstructor(c, "dashboard.read", async () => opsError(404, "not_found", "There is no such route in the instructor's API; docs/instructor-api.md lists them.")));
 

@@ -3,17 +3,16 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import type { GpuRpc } from "../../durable-objects/gpu-contract.ts";
+import { templateVerdicts } from "../../frontend-shim/comfy-api/template-check.ts";
 import type { EdgeEnv } from "../app.ts";
 import { json, refuse } from "../errors.ts";
 import { log } from "../log.ts";
 import { openWorkshop } from "../workshop.ts";
+import { lines, warmWish } from "./gpu-wishes.ts";
 import { inPool } from "./ops-pools.ts";
 import { inWorkshop, type OpsRequest, parse } from "./ops-request.ts";
 
 const BY = "operator";
-/** An order to keep machines up ends by itself (minutes). */
-const WARM = { usual: 120, most: 24 * 60 };
-const MOST_LINES = 1000;
 
 export const opsGpus = new Hono<EdgeEnv>();
 
@@ -32,6 +31,9 @@ opsGpus.get("/gpus/log", (c) =>
     return answer.ok ? json({ notes: answer.notes }) : refuse(answer, "ops");
   }),
 );
+
+/** The shipped templates: which pool can run each, and what is missing. */
+opsGpus.get("/templates", (c) => inWorkshop(c, async (workshop) => json({ templates: await templateVerdicts(c.env.FILES, await openWorkshop(c.env, workshop).catalogs()) })));
 
 opsGpus.put("/slots", (c) =>
   inWorkshop(c, async (workshop) => {
@@ -68,9 +70,9 @@ opsGpus.delete("/pools/:pool", (c) =>
 
 opsGpus.post("/pools/:pool/warm", (c) =>
   inPool(c, async (workshop, pool) => {
-    const body = await parse(c, z.object({ replicas: z.int().min(1).max(100).default(1), minutes: z.int().min(1).max(WARM.most).default(WARM.usual) }));
+    const body = await parse(c, warmWish);
     if (body instanceof Response) return body;
-    const answer = await door(c, workshop).warmPool(pool, body.replicas, Date.now() + body.minutes * 60_000);
+    const answer = await door(c, workshop).warmPool(pool, body.replicas, Date.now() + body.minutes * 60_000, BY);
     if (!answer.ok) return refuse(answer, "ops");
     log("ops_warm", { workshop, pool, ...body });
     return json({ workshop, pool, says: answer.says });
@@ -79,7 +81,7 @@ opsGpus.post("/pools/:pool/warm", (c) =>
 
 opsGpus.post("/pools/:pool/cool", (c) =>
   inPool(c, async (workshop, pool) => {
-    const answer = await door(c, workshop).coolPool(pool);
+    const answer = await door(c, workshop).coolPool(pool, BY);
     if (!answer.ok) return refuse(answer, "ops");
     log("ops_cool", { workshop, pool });
     return json({ workshop, pool, says: answer.says });
@@ -127,9 +129,4 @@ async function money(c: OpsRequest, workshop: string): Promise<Response> {
 
 function door(c: OpsRequest, workshop: string): GpuRpc {
   return openWorkshop(c.env, workshop) as unknown as GpuRpc;
-}
-
-function lines(c: OpsRequest, usual: number): number {
-  const asked = Number(c.req.query("lines") ?? usual);
-  return Number.isInteger(asked) && asked > 0 ? Math.min(asked, MOST_LINES) : usual;
 }

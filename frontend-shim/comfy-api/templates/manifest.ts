@@ -1,0 +1,70 @@
+// What a shipped template needs of a GPU: model files by folder and name, with size and licence where known, and node classes; and which pools have it. Pure.
+export type ModelFile = {
+  /** ComfyUI's folder name below models/. */
+  folder: string;
+  name: string;
+  /** Bytes, rounded as published; null where unknown. */
+  size: number | null;
+  licence: string;
+  /** Not needed for the graph as it is; it is there for a choice that the note names. */
+  optional?: true;
+};
+export type Template = {
+  /** File name without its ending; also in `?template=`. */
+  name: string;
+  title: string;
+  description: string;
+  media: "image" | "video";
+  tags: readonly string[];
+  models: readonly ModelFile[];
+  workflow: () => Record<string, unknown>;
+};
+
+/** What is known of a pool's ComfyUI. */
+export type PoolCatalogFacts = { pool: string; nodes: ReadonlySet<string>; /** folder → names */ models: ReadonlyMap<string, ReadonlySet<string>> };
+export type PoolVerdict = { pool: string; runs: boolean; missing_nodes: string[]; missing_models: string[] };
+export type TemplateVerdict = { name: string; title: string; runs_on: string[]; /** of the pool that comes closest */ lacks: string[]; pools: PoolVerdict[]; models: (ModelFile & { on: string[] })[]; nodes: string[]; says: string };
+
+/** Nodes of the page itself, which no GPU has to know. */
+const PAGE_NODES = new Set(["Note", "MarkdownNote"]);
+
+export function nodeClasses(template: Template): string[] {
+  const nodes = template.workflow().nodes as { type: string }[];
+  return [...new Set(nodes.map(({ type }) => type))].filter((type) => !PAGE_NODES.has(type)).sort();
+}
+
+export function checkTemplate(template: Template, pools: readonly PoolCatalogFacts[]): TemplateVerdict {
+  const classes = nodeClasses(template);
+  const verdicts = pools.map((facts): PoolVerdict => {
+    const missing_nodes = classes.filter((name) => !facts.nodes.has(name));
+    const missing_models = template.models.filter((model) => model.optional !== true && !has(facts, model)).map(({ folder, name }) => `${folder}/${name}`);
+    return { pool: facts.pool, runs: missing_nodes.length + missing_models.length === 0, missing_nodes, missing_models };
+  });
+  const runs_on = verdicts.filter(({ runs }) => runs).map(({ pool }) => pool);
+  const closest = [...verdicts].sort((a, b) => lacking(a).length - lacking(b).length)[0];
+  return {
+    name: template.name,
+    title: template.title,
+    runs_on,
+    lacks: closest === undefined ? [] : lacking(closest),
+    pools: verdicts,
+    models: template.models.map((model) => ({ ...model, on: pools.filter((facts) => has(facts, model)).map(({ pool }) => pool) })),
+    nodes: classes,
+    says: sentence(template, runs_on, closest),
+  };
+}
+
+function lacking({ missing_models, missing_nodes }: PoolVerdict): string[] {
+  return [...missing_models, ...missing_nodes.map((name) => `node ${name}`)];
+}
+
+/** By its whole name: in a folder below, the node's choice is another one. */
+function has({ models }: PoolCatalogFacts, { folder, name }: ModelFile): boolean {
+  return models.get(folder)?.has(name) === true;
+}
+
+function sentence({ title }: Template, runsOn: readonly string[], closest: PoolVerdict | undefined): string {
+  if (closest === undefined) return `${title}: no GPU has told yet what it has.`;
+  if (runsOn.length > 0) return `${title} runs on ${runsOn.join(", ")}.`;
+  return `${title} runs on no GPU of this workshop. ${closest.pool} comes closest and lacks: ${lacking(closest).join(", ")}.`;
+}
