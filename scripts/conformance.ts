@@ -1,78 +1,77 @@
-// `npm run conformance -- BASE_URL`: plays the recorded requests of a real ComfyUI against any server and says where it answers otherwise.
-// For a seat: `npm run conformance -- http://localhost:8787/demo/user001 user001:PASSWORD`. Names are new in every run, so it can be repeated;
-// what it leaves behind are a few small files named after the run.
-import { readFileSync } from "node:fs";
-import { differenceOf } from "../test/conformance/differences.ts";
-import { essenceOf, essenceOfRecorded, exchangesOf } from "../test/conformance/exchanges.ts";
-import type { BodyRule, Exchange } from "../test/conformance/exchanges.ts";
-import { type Ask, comparablePrompt, isElsewhere, picture, replay, type Replayed, ruleOf } from "../test/conformance/replay.ts";
+// `npm run conformance -- BASE_URL [OTHER_URL]`: plays what was recorded from a real ComfyUI against any server and says where it answers otherwise, or holds
+// two servers against each other. Names are new in every run, so it can be repeated; what it leaves behind are a few small files.
+import { againstEachOther, againstRecording, type Case, firstDifference, type Verdict } from "./conformance/cases.ts";
+import { HTTP_SCENARIOS, httpCases } from "./conformance/http-cases.ts";
+import { headersFor, type Options, readOptions } from "./conformance/options.ts";
+import { RUN_SCENARIOS, runCases } from "./conformance/run-cases.ts";
+import { openServer, type Server } from "./conformance/server.ts";
 
-const FILES = ["http-userdata", "http-settings-users", "http-upload-view", "http-misc", "validation-errors"];
-/** The part of every name that the recorder made for its run. */
-const RECORDED_RUN = "896158";
-/** What a server with a life of its own answers otherwise every time: its settings, its files, its nodes and models. */
-const OWN_LIFE = /^\/(?:api\/)?(?:settings|v2\/userdata|queue|extensions|embeddings|models(?:\/\w+)?|experiment\/models(?:\/\w+)?|i18n|object_info(?:\/\w+)?|workflow_templates)$|^\/internal\/(?:files|folder_paths)/;
+export type Report = { scenario: string; verdicts: Verdict[]; /** why it was not played */ leftOut: string | null };
 
-type Verdict = { exchange: Exchange; same: boolean; known: string | null; recorded: unknown; now: unknown };
+const NO_NODES = "a server has none of the recorder's test nodes, nor others that take steps or fail on demand";
+const KEEPS_NOTHING = "a server is a bare GPU, which keeps no settings and no files of a user's";
+/** Scenarios of what a user keeps there. */
+const KEPT = ["http-userdata", "http-settings-users"];
 
-/** One case held against the recording. */
-function judge({ exchange, answer }: Replayed): Verdict {
-  const rule: BodyRule = OWN_LIFE.test(exchange.path) && exchange.method === "GET" && exchange.status === 200 ? "kind" : ruleOf(exchange);
-  if (answer === null) return { exchange, same: false, known: null, recorded: exchange.status, now: "no answer" };
-  const recorded = essenceOfRecorded(exchange, rule);
-  const now = essenceOf(exchange, answer, rule);
-  if (exchange.file === "validation-errors") [recorded.body, now.body] = [comparablePrompt(recorded.body), comparablePrompt(now.body)];
-  const same = JSON.stringify(sorted(recorded)) === JSON.stringify(sorted(now));
-  return { exchange, same, known: same ? null : (differenceOf(exchange)?.id ?? null), recorded, now };
+/** Plays one scenario on one server. */
+async function play(server: Server, scenario: string, run: string): Promise<Case[] | null> {
+  const recorded = RUN_SCENARIOS.find(({ name }) => name === scenario);
+  return recorded === undefined ? await httpCases(server, scenario, run) : await runCases(server, recorded, Number(run));
 }
 
-/** Keys in order, so that two servers may write them as they like. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1)).map(([key, member]) => [key, sorted(member)]));
+/** Reports of all asked scenarios, one after the other as they are done. Throws a sentence when a server cannot be asked. */
+export async function* conformance(options: Pick<Options, "bases" | "headers" | "only">): AsyncGenerator<Report> {
+  const known = [...HTTP_SCENARIOS, ...RUN_SCENARIOS.map(({ name }) => name)];
+  const strange = options.only.find((name) => !known.includes(name));
+  if (strange !== undefined) throw new Error(`There is no scenario ${strange}. Known: ${known.join(", ")}.`);
+  const servers = await Promise.all(options.bases.map((base, n) => openServer("AB"[n] ?? "", base, headersFor(base, options))));
+  for (const scenario of options.only.length > 0 ? options.only : known) {
+    if (KEPT.includes(scenario) && servers.some(({ keeps }) => !keeps)) {
+      yield { scenario, verdicts: [], leftOut: KEEPS_NOTHING };
+      continue;
+    }
+    const run = String(100_000 + (Date.now() % 900_000));
+    const played: (Case[] | null)[] = [];
+    // Each server gets pictures of its own: a seat may be on the very ComfyUI it is compared with, whose cache would know them.
+    for (const [n, server] of servers.entries()) played.push(await play(server, scenario, String(Number(run) + n)));
+    const [a, b] = played;
+    if (a == null || (servers.length === 2 && b == null)) yield { scenario, verdicts: [], leftOut: NO_NODES };
+    else yield { scenario, verdicts: b == null ? againstRecording(a) : againstEachOther(a, b), leftOut: null };
+  }
 }
 
-/** Asks the server at `base`; a body of text goes out without a type of its own, as recorded. */
-function asker(base: string, credentials: string | undefined): Ask {
-  const authorization: Record<string, string> = credentials === undefined ? {} : { authorization: `Basic ${Buffer.from(credentials).toString("base64")}` };
-  return async (method, path, { body, headers }) => await fetch(`${base}${path}`, { method, redirect: "manual", body: typeof body === "string" ? Buffer.from(body) : body, headers: { ...headers, ...authorization } });
+function print({ scenario, verdicts, leftOut }: Report, sides: [string, string]): void {
+  if (leftOut !== null) return console.log(`${scenario}: not played; ${leftOut}`);
+  const of = (outcome: Verdict["outcome"]): Verdict[] => verdicts.filter((verdict) => verdict.outcome === outcome);
+  console.log(`${scenario}: ${verdicts.length} cases, ${of("same").length} the same, ${of("known").length} differ as docs/conformance.md says, ${of("differs").length} differ otherwise`);
+  for (const { row, what } of of("known")) console.log(`  ${(row ?? "").padEnd(4)} ${what}`);
+  for (const { what, left, right } of of("differs")) {
+    const at = firstDifference(left, right);
+    const short = (value: unknown): string => (JSON.stringify(value) ?? "nothing").slice(0, 500);
+    console.log(`  ✗    ${what}\n         at ${at?.path}\n         ${sides[0].padEnd(8)} ${short(at?.left)}\n         ${sides[1].padEnd(8)} ${short(at?.right)}`);
+  }
 }
 
-/** The cases of one recording, under names of this run. */
-function cases(file: string, run: string): Exchange[] {
-  const text = readFileSync(new URL(`../test/recordings/${file}.json`, import.meta.url), "utf8").replaceAll(RECORDED_RUN, run);
-  return exchangesOf(file, text).filter((exchange) => !isElsewhere(exchange));
+/** What is the same needs no showing. */
+function brief(report: Report): object {
+  return { ...report, verdicts: report.verdicts.map(({ left, right, ...rest }) => (rest.outcome === "same" ? rest : { ...rest, left, right })) };
 }
 
-function report(file: string, verdicts: Verdict[]): number {
-  const known = verdicts.filter((verdict) => verdict.known !== null);
-  const unknown = verdicts.filter((verdict) => !verdict.same && verdict.known === null);
-  console.log(`${file}: ${verdicts.length} cases, ${verdicts.filter((verdict) => verdict.same).length} as recorded, ${known.length} differ as docs/conformance.md says, ${unknown.length} differ otherwise`);
-  for (const { exchange, known: id } of known) console.log(`  ${id?.padEnd(4)} ${exchange.method} ${exchange.path}`);
-  for (const { exchange, recorded, now } of unknown) console.log(`  ✗    ${exchange.method} ${exchange.path} (${exchange.note})\n         recorded ${JSON.stringify(recorded).slice(0, 400)}\n         now      ${JSON.stringify(now).slice(0, 400)}`);
-  return unknown.length;
-}
-
-async function main(base: string, credentials: string | undefined): Promise<number> {
-  const ask = asker(base.replace(/\/+$/, ""), credentials);
-  const hello = await ask("GET", "/api/users", { body: null, headers: {} }).catch((error: unknown) => (error instanceof Error ? error : new Error(String(error))));
-  if (hello === null || hello instanceof Error || hello.status !== 200) {
-    console.error(`✗ ${base} does not answer as ComfyUI does (${hello instanceof Error ? hello.message : `status ${hello?.status}`}). Give the address of a ComfyUI, or of a seat and its name:password.`);
+async function main(): Promise<number> {
+  try {
+    const options = readOptions(process.argv.slice(2));
+    const reports: Report[] = [];
+    for await (const report of conformance(options)) {
+      reports.push(report);
+      if (!options.json) print(report, options.bases.length === 2 ? ["A", "B"] : ["recorded", "now"]);
+    }
+    if (options.json) console.log(JSON.stringify(reports.map(brief), null, 2));
+    return reports.some(({ verdicts }) => verdicts.some(({ outcome }) => outcome === "differs")) ? 1 : 0;
+  } catch (error) {
+    console.error(`✗ ${error instanceof Error ? error.message : String(error)}`);
     return 2;
   }
-  const form = new FormData();
-  form.set("image", new File([await picture(200)], "example.png"));
-  await ask("POST", "/upload/image", { body: form, headers: {} });
-  const run = String(100_000 + (Date.now() % 900_000));
-  let otherwise = 0;
-  for (const file of FILES) otherwise += report(file, (await replay(ask, cases(file, run))).map(judge));
-  return otherwise === 0 ? 0 : 1;
 }
 
-const [base, credentials] = process.argv.slice(2);
-if (base === undefined) {
-  console.error("Usage: npm run conformance -- BASE_URL [NAME:PASSWORD]\nBASE_URL is a ComfyUI (http://127.0.0.1:8188) or a seat (http://localhost:8787/demo/user001).");
-  process.exit(2);
-}
-process.exit(await main(base, credentials));
+// Not exit(): a pipe takes its time, and what is not written yet would be lost.
+if (import.meta.main) process.exitCode = await main();

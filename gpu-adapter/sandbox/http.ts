@@ -46,7 +46,12 @@ export function empty(status = 200): Reply {
 }
 
 const SERVER_ERROR = text("500 Internal Server Error\n\nServer got itself in trouble", 500);
-const NOT_ALLOWED = text("405: Method Not Allowed", 405);
+/** Every unknown path takes a GET: the real server looks for a file there. */
+function notAllowed(methods: readonly string[]): Reply {
+  const allow = [...new Set(["GET", "HEAD", ...methods])].sort().join(",");
+  return { status: 405, headers: { "content-type": "text/plain; charset=utf-8", allow }, body: "405: Method Not Allowed" };
+}
+
 const NOT_FOUND: Reply = { status: 404, headers: { "content-type": "application/octet-stream" } };
 
 /** The JSON body of a call. Throws SyntaxError, which becomes the real server's plain 500. */
@@ -117,7 +122,7 @@ async function answer(routes: readonly Route[], request: IncomingMessage): Promi
     return params === undefined ? [] : [{ route, params }];
   });
   const match = fitting.find(({ route }) => route.method === method);
-  if (match === undefined) return method === "GET" ? NOT_FOUND : NOT_ALLOWED;
+  if (match === undefined) return method === "GET" ? NOT_FOUND : notAllowed(fitting.map(({ route }) => route.method));
   try {
     return await match.route.handle({ method, url, params: match.params, headers: request.headers, bytes: () => readBody(request) });
   } catch (error) {

@@ -47,10 +47,21 @@ export function recording(name: string): RecordedEvent[] {
   return (JSON.parse(text) as { events: RecordedEvent[] }).events;
 }
 
-type Node = { class_type?: string; inputs?: Record<string, unknown> };
+export type Node = { class_type?: string; inputs?: Record<string, unknown> };
+
+export type ReplayOptions = {
+  /** Sent with every request and handshake: who asks. */
+  headers?: Record<string, string>;
+  /** This server's node for a recorded one, or undefined when it has none. */
+  translate?: (node: Node) => Node | undefined;
+  /** Frames that are waited for before the next request; all of them unless a server may leave some out. */
+  counts?: (frame: Frame) => boolean;
+  /** Waits as well until every kind of frame recorded so far has come at least once, and every end of a run. */
+  kinds?: boolean;
+};
 
 /** The sandbox's node for a recorder's one, or undefined when it has none. */
-function translateNode(node: Node): Node | undefined {
+export function translateNode(node: Node): Node | undefined {
   const inputs = node.inputs ?? {};
   switch (node.class_type) {
     case "EdgeSteps":
@@ -65,11 +76,11 @@ function translateNode(node: Node): Node | undefined {
 }
 
 /** A prompt body with translated nodes; undefined when a node has no counterpart. */
-function translateBody(body: unknown): unknown {
+function translateBody(body: unknown, translate: (node: Node) => Node | undefined): unknown {
   if (typeof body !== "object" || body === null || !("prompt" in body)) return body;
   const { prompt } = body as { prompt: unknown };
   if (typeof prompt !== "object" || prompt === null || Array.isArray(prompt)) return body;
-  const nodes = Object.entries(prompt as Record<string, Node>).map(([id, node]) => [id, translateNode(node)] as const);
+  const nodes = Object.entries(prompt as Record<string, Node>).map(([id, node]) => [id, translate(node)] as const);
   return nodes.some(([, node]) => node === undefined) ? undefined : { ...body, prompt: Object.fromEntries(nodes) };
 }
 
@@ -108,6 +119,8 @@ function savedNames(frames: readonly Frame[]): string[] {
 }
 
 const PATIENCE_MS = 20_000;
+/** When a prompt was refused that the recorded server took, its messages will not come. */
+const NO_PATIENCE_MS = 1_000;
 
 export class Replay {
   private readonly url: string;
@@ -116,9 +129,12 @@ export class Replay {
   private readonly received = new Map<string, Frame[]>();
   private readonly ids = new Map<string, string>();
   private readonly files = new Map<string, string>();
+  private readonly options: ReplayOptions;
   private etag = "";
-  constructor(url: string) {
+  private patience = PATIENCE_MS;
+  constructor(url: string, options: ReplayOptions = {}) {
     this.url = url;
+    this.options = options;
   }
 
   /** Our id of a recorded prompt, in any text. */
@@ -157,7 +173,7 @@ export class Replay {
     const name = event.socket ?? "";
     await this.settled();
     const query = typeof event.clientId === "string" ? `?clientId=${event.clientId}` : "";
-    const socket = new WebSocket(`${this.url.replace("http", "ws")}/ws${query}`);
+    const socket = new WebSocket(`${this.url.replace("http", "ws")}/ws${query}`, { headers: this.options.headers ?? {} });
     const frames: Frame[] = [];
     this.sockets.set(name, socket);
     this.recorded.set(name, []);
@@ -192,16 +208,25 @@ export class Replay {
 
   /** Waits until every open socket has at least as many frames as the recording had by now. */
   private async settled(): Promise<void> {
-    const end = performance.now() + PATIENCE_MS;
-    const isBehind = (): boolean => [...this.sockets.keys()].some((name) => (this.received.get(name)?.length ?? 0) < (this.recorded.get(name)?.length ?? 0));
+    const end = performance.now() + this.patience;
+    const { counts = () => true, kinds = false } = this.options;
+    const kindOf = (frame: Frame): string => frame.json?.type ?? `binary ${frame.binary?.event_type}`;
+    const endsOf = (frames: readonly Frame[]): number => frames.filter((frame) => frame.json?.type === "executing" && frame.json.data["node"] === null).length;
+    const lacks = (name: string): boolean => {
+      if (endsOf(this.received.get(name) ?? []) < endsOf(this.recorded.get(name) ?? [])) return true;
+      const come = new Set(this.received.get(name)?.map(kindOf));
+      return (this.recorded.get(name) ?? []).some((frame) => !come.has(kindOf(frame)));
+    };
+    const count = (frames: readonly Frame[] | undefined): number => (frames ?? []).filter(counts).length;
+    const isBehind = (): boolean => [...this.sockets.keys()].some((name) => count(this.received.get(name)) < count(this.recorded.get(name)) || (kinds && lacks(name)));
     while (isBehind() && performance.now() < end) await new Promise((resolve) => setTimeout(resolve, 5));
   }
 
   private async request(event: RecordedEvent, note: string): Promise<Exchange | undefined> {
-    const headers: Record<string, string> = { ...event.request_headers };
+    const headers: Record<string, string> = { ...event.request_headers, ...this.options.headers };
     if (headers["if-none-match"] !== undefined) headers["if-none-match"] = this.etag;
     let body: string | Buffer | undefined;
-    const sent = translateBody(event.request_body);
+    const sent = translateBody(event.request_body, this.options.translate ?? translateNode);
     if (event.request_body !== undefined && sent === undefined) return undefined;
     if (Array.isArray(sent) && event.path?.includes("/upload/")) {
       const form = await multipart(sent as [string, string][]);
@@ -213,6 +238,7 @@ export class Replay {
     this.etag = response.headers.get("etag") ?? this.etag;
     const theirs = event.response_json as { prompt_id?: unknown } | undefined;
     if (event.path?.endsWith("/prompt") && typeof theirs?.prompt_id === "string" && response.ok) this.ids.set(theirs.prompt_id, (JSON.parse(bytes.toString()) as { prompt_id: string }).prompt_id);
+    if (event.path?.endsWith("/prompt") && event.method === "POST" && event.status === 200 && !response.ok) this.patience = NO_PATIENCE_MS;
     return { note, recorded: event, status: response.status, headers: response.headers, body: Buffer.from(this.theirs(bytes.toString("latin1")), "latin1") };
   }
 }
