@@ -58,11 +58,11 @@ async function index(c: Context<SeatEnv>): Promise<Response> {
   return await fixed(c, JSON.stringify([{ moduleName: "default", title: "Workshop", type: "image", templates: [starterEntry(), ...shipped] }]), "application/json");
 }
 
-/** Its description, with what every GPU of the workshop lacks for it. */
+/** Its description; a prompt passes only when every pool has all of it, so what any of them lacks is said here. */
 function described(template: Template, catalog: SeatCatalog | null): string {
   if (catalog === null) return template.description;
-  const { runs_on, lacks } = checkTemplate(template, catalog.reports.map((report) => factsOf(report.digest, report)));
-  return runs_on.length > 0 ? template.description : `${template.description} This workshop's GPUs cannot run it yet, they lack: ${lacks.join(", ")}.`;
+  const { accepted, lacks } = checkTemplate(template, catalog.reports.map((report) => factsOf(report.digest, report)));
+  return accepted ? template.description : `${template.description} Not in this workshop yet: its GPUs lack ${lacks.join(", ")}.`;
 }
 
 async function fixed(c: Context<SeatEnv>, body: string, type: string): Promise<Response> {

@@ -23,7 +23,8 @@ export type Template = {
 /** What is known of a pool's ComfyUI. */
 export type PoolCatalogFacts = { pool: string; nodes: ReadonlySet<string>; /** folder → names */ models: ReadonlyMap<string, ReadonlySet<string>> };
 export type PoolVerdict = { pool: string; runs: boolean; missing_nodes: string[]; missing_models: string[] };
-export type TemplateVerdict = { name: string; title: string; runs_on: string[]; /** of the pool that comes closest */ lacks: string[]; pools: PoolVerdict[]; models: (ModelFile & { on: string[] })[]; nodes: string[]; says: string };
+/** `accepted`: every pool has what it needs, so that a prompt passes the check at the door; `lacks`: what is missing for that. */
+export type TemplateVerdict = { name: string; title: string; accepted: boolean; runs_on: string[]; lacks: string[]; pools: PoolVerdict[]; models: (ModelFile & { on: string[] })[]; nodes: string[]; says: string };
 
 /** Nodes of the page itself, which no GPU has to know. */
 const PAGE_NODES = new Set(["Note", "MarkdownNote"]);
@@ -41,16 +42,16 @@ export function checkTemplate(template: Template, pools: readonly PoolCatalogFac
     return { pool: facts.pool, runs: missing_nodes.length + missing_models.length === 0, missing_nodes, missing_models };
   });
   const runs_on = verdicts.filter(({ runs }) => runs).map(({ pool }) => pool);
-  const closest = [...verdicts].sort((a, b) => lacking(a).length - lacking(b).length)[0];
   return {
     name: template.name,
     title: template.title,
+    accepted: pools.length > 0 && runs_on.length === pools.length,
     runs_on,
-    lacks: closest === undefined ? [] : lacking(closest),
+    lacks: [...new Set(verdicts.flatMap(lacking))],
     pools: verdicts,
     models: template.models.map((model) => ({ ...model, on: pools.filter((facts) => has(facts, model)).map(({ pool }) => pool) })),
     nodes: classes,
-    says: sentence(template, runs_on, closest),
+    says: sentence(template, verdicts, runs_on),
   };
 }
 
@@ -63,8 +64,11 @@ function has({ models }: PoolCatalogFacts, { folder, name }: ModelFile): boolean
   return models.get(folder)?.has(name) === true;
 }
 
-function sentence({ title }: Template, runsOn: readonly string[], closest: PoolVerdict | undefined): string {
-  if (closest === undefined) return `${title}: no GPU has told yet what it has.`;
-  if (runsOn.length > 0) return `${title} runs on ${runsOn.join(", ")}.`;
-  return `${title} runs on no GPU of this workshop. ${closest.pool} comes closest and lacks: ${lacking(closest).join(", ")}.`;
+function sentence({ title }: Template, verdicts: readonly PoolVerdict[], runsOn: readonly string[]): string {
+  if (verdicts.length === 0) return `${title}: no GPU has told yet what it has.`;
+  if (runsOn.length === verdicts.length) return `${title} runs on ${runsOn.join(", ")}.`;
+  const gaps = verdicts.filter(({ runs }) => !runs).map((verdict) => `${verdict.pool} lacks ${lacking(verdict).join(", ")}`);
+  return runsOn.length === 0
+    ? `${title} runs on no GPU of this workshop: ${gaps.join("; ")}.`
+    : `${title} runs on ${runsOn.join(", ")}, but its prompts are refused until every pool has what it needs: ${gaps.join("; ")}.`;
 }
