@@ -106,7 +106,10 @@ export class Workshop extends SeatRpc {
   }
 
   catalogs(): door.PoolCatalog[] {
-    return this.#shell.sql.all("SELECT pool, digest, reported FROM catalogs ORDER BY reported DESC").map((row) => ({ pool: text(row, "pool"), digest: text(row, "digest"), reported: integer(row, "reported") }));
+    const all = this.#shell.sql.all("SELECT pool, digest, reported FROM catalogs ORDER BY reported DESC").map((row) => ({ pool: text(row, "pool"), digest: text(row, "digest"), reported: integer(row, "reported") }));
+    // A pool that was taken out of the chain has no say any more, unless nobody else has: the last report serves.
+    const present = all.filter(({ pool }) => this.#shell.engine.state.pools.get(pool)?.removed === false);
+    return present.length > 0 ? present : all;
   }
 
   expectedCatalog(ref: door.AttemptRef): { pool: string; digest: string } | null {

@@ -10,7 +10,7 @@ import { webFile } from "./extensions.ts";
 import type { SeatCatalog } from "./catalog-source.ts";
 import { STARTER_TEMPLATE, STARTER_TILE, starterEntry, starterWorkflow } from "./starter.ts";
 import { factsOf } from "./template-check.ts";
-import { type Template, TEMPLATES as SHIPPED, checkTemplate, tileOf } from "./templates/index.ts";
+import { type Template, TEMPLATES as SHIPPED, checkTemplate, inShort, tileOf } from "./templates/index.ts";
 
 /** Folder of custom nodes' templates among the web files of a report. */
 const TEMPLATES = "workflow_templates";
@@ -62,7 +62,7 @@ async function index(c: Context<SeatEnv>): Promise<Response> {
 function described(template: Template, catalog: SeatCatalog | null): string {
   if (catalog === null) return template.description;
   const { accepted, lacks } = checkTemplate(template, catalog.reports.map((report) => factsOf(report.digest, report)));
-  return accepted ? template.description : `${template.description} Not in this workshop yet: its GPUs lack ${lacks.join(", ")}.`;
+  return accepted ? template.description : `${template.description} Not in this workshop yet: its GPUs lack ${inShort(lacks)}.`;
 }
 
 async function fixed(c: Context<SeatEnv>, body: string, type: string): Promise<Response> {

@@ -5,7 +5,7 @@ import type { Template } from "./manifest.ts";
 
 export const TEMPLATES: readonly Template[] = [...FLUX2_KLEIN, ...LTX_2];
 
-export { checkTemplate, type PoolCatalogFacts, type Template, type TemplateVerdict } from "./manifest.ts";
+export { checkTemplate, inShort, type PoolCatalogFacts, type Template, type TemplateVerdict } from "./manifest.ts";
 
 /** A tile without a person's picture: frames for a film, one frame for a picture, in the template's own colour. */
 export function tileOf({ name, media }: Template): string {

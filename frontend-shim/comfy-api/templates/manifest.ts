@@ -55,6 +55,12 @@ export function checkTemplate(template: Template, pools: readonly PoolCatalogFac
   };
 }
 
+/** A list for a tile: a ComfyUI that is too old lacks a dozen nodes. */
+export function inShort(lacks: readonly string[]): string {
+  const nodes = lacks.filter((name) => name.startsWith("node "));
+  return nodes.length <= 2 ? lacks.join(", ") : [...lacks.filter((name) => !nodes.includes(name)), `${nodes.length} kinds of nodes`].join(", ");
+}
+
 function lacking({ missing_models, missing_nodes }: PoolVerdict): string[] {
   return [...missing_models, ...missing_nodes.map((name) => `node ${name}`)];
 }
@@ -67,7 +73,7 @@ function has({ models }: PoolCatalogFacts, { folder, name }: ModelFile): boolean
 function sentence({ title }: Template, verdicts: readonly PoolVerdict[], runsOn: readonly string[]): string {
   if (verdicts.length === 0) return `${title}: no GPU has told yet what it has.`;
   if (runsOn.length === verdicts.length) return `${title} runs on ${runsOn.join(", ")}.`;
-  const gaps = verdicts.filter(({ runs }) => !runs).map((verdict) => `${verdict.pool} lacks ${lacking(verdict).join(", ")}`);
+  const gaps = verdicts.filter(({ runs }) => !runs).map((verdict) => `${verdict.pool} lacks ${inShort(lacking(verdict))}`);
   return runsOn.length === 0
     ? `${title} runs on no GPU of this workshop: ${gaps.join("; ")}.`
     : `${title} runs on ${runsOn.join(", ")}, but its prompts are refused until every pool has what it needs: ${gaps.join("; ")}.`;

@@ -1,6 +1,6 @@
 // The templates a workshop ships: graphs that the nodes accept, and a manifest that says the truth about what they need.
 import { describe, expect, test } from "vitest";
-import { checkTemplate, type PoolCatalogFacts, type Template, TEMPLATES, tileOf } from "../../../frontend-shim/comfy-api/templates/index.ts";
+import { checkTemplate, inShort, type PoolCatalogFacts, type Template, TEMPLATES, tileOf } from "../../../frontend-shim/comfy-api/templates/index.ts";
 import { validatePrompt } from "../../../frontend-shim/comfy-api/validation/index.ts";
 import { seatWith } from "../validation/recorded.ts";
 import { definitionsOf, gpuFor, isBox, isNote, promptOf, workflowOf } from "./kit.ts";
@@ -79,6 +79,8 @@ describe("what the GPUs lack for a template", () => {
   test("no pool has it; a file in a folder below is another file", () => {
     const near = { ...whole("near"), models: new Map([...whole("near").models, ["vae", new Set(["flux2/flux2-vae.safetensors"])]]) };
     expect(checkTemplate(klein, [near])).toMatchObject({ accepted: false, runs_on: [], says: `${klein.title} runs on no GPU of this workshop: near lacks vae/flux2-vae.safetensors.` });
+    expect(inShort(["vae/x", "node A", "node B"])).toBe("vae/x, node A, node B");
+    expect(inShort(["vae/x", "node A", "node B", "node C"])).toBe("vae/x, 3 kinds of nodes");
     expect(checkTemplate(klein, [{ ...near, nodes: new Set([...near.nodes].filter((name) => name !== "Flux2Scheduler")) }]).lacks).toEqual(["vae/flux2-vae.safetensors", "node Flux2Scheduler"]);
   });
 });
