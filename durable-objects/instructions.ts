@@ -125,7 +125,7 @@ function jobPlan(act: Of<"cancel" | "evict" | "bump" | "unbump" | "move" | "clas
     case "unbump":
       return plan({ type: "unbump", job: job.id, by }, () => `${name} is back in its line, at its old place.`, { of: "job", job: job.id, what: "lane" }, "moves it to the front again, behind those that are there");
     case "move":
-      return plan({ type: "move", seat: job.seat, job: job.id, before: act.before, by }, () => (act.before === null ? `${name} now stands last among its equals.` : `${name} now stands before ${act.before.slice(0, 8)}.`), { of: "job", job: job.id, what: "place" }, "moves it back");
+      return plan({ type: "move", seat: job.seat, job: job.id, before: act.before, by }, () => (act.before === null ? `${name} now stands last among its equals.` : `${name} now stands before ${act.before.slice(-8)}.`), { of: "job", job: job.id, what: "place" }, "moves it back");
     case "class":
       return plan({ type: "set_class", job: job.id, class: act.class, by }, () => `${name} has class ${act.class}${state.workshop.mode === "priority" ? "." : "; classes count in the mode priority only."}`, { of: "job", job: job.id, what: "class" }, `gives it class ${job.class} again`);
     case "priority": {

@@ -19,7 +19,7 @@ export function money(micro: number): string {
 }
 
 export function jobName({ id, seat }: Pick<Job, "id" | "seat">): string {
-  return `Job ${id.slice(0, 8)} of ${seat}`;
+  return `Job ${id.slice(-8)} of ${seat}`;
 }
 
 /** The refusal with its meaning and the way out: what happened, what it means, what to do. */

@@ -87,7 +87,7 @@ function showJobs() {
 }
 function jobRow(job) {
   const row = plainRow(6);
-  const name = job.job.slice(0, 8) + " of " + job.seat;
+  const name = job.job.slice(-8) + " of " + job.seat;
   const acts = row.cells[5];
   row.front = button("To the front", "Move job " + name + " to the front", () => act("POST", "jobs/" + job.job + (row.bumped ? "/unbump" : "/bump")));
   acts.append(row.front, button("Cancel", "Cancel job " + name, () => act("POST", "jobs/" + job.job + "/cancel")));
@@ -161,7 +161,7 @@ async function showFound() {
   by("found").hidden = false;
   put("jobs-of", "Jobs of " + seat);
   rows(by("found-rows"), page.body.jobs, (job) => job.job, () => plainRow(5), (row, job) => {
-    fill(row.cells[0], String(job.number), "num"); fill(row.cells[1], job.job.slice(0, 8)); fill(row.cells[2], job.state + (job.error ? ": " + job.error : ""), TONES[job.state]);
+    fill(row.cells[0], String(job.number), "num"); fill(row.cells[1], job.job.slice(-8)); fill(row.cells[2], job.state + (job.error ? ": " + job.error : ""), TONES[job.state]);
     fill(row.cells[3], clock(job.created), "num"); fill(row.cells[4], job.started && job.ended ? ((job.ended - job.started) / 1000).toFixed(1) + " s" : "–", "num");
   }, "Nothing submitted yet.");
 }

@@ -59,7 +59,7 @@ function parsed(text: string, number: number): LogLine {
 }
 
 export function dispatchLine({ revision, at, slot, seat, job, attempt, why }: Dispatch): string {
-  return `${String(revision).padStart(7)}  ${new Date(at).toISOString()}  ${slot.padEnd(10)} ${seat.padEnd(12)} ${job.slice(0, 8)}#${attempt}  ${why}`;
+  return `${String(revision).padStart(7)}  ${new Date(at).toISOString()}  ${slot.padEnd(10)} ${seat.padEnd(12)} ${job.slice(-12)}#${attempt}  ${why}`;
 }
 
 export function verdictLines({ replayed, end, dispatches, same }: Verdict): string[] {

@@ -63,7 +63,7 @@ describe("npm run workshop", () => {
     expect(replayed.out).toContain("The replay is the workshop, bit for bit.");
     const starts = replayed.out.split("\n").filter((line) => /local-1 +user00\d/.test(line));
     expect(starts).toHaveLength(6);
-    for (const { job } of jobs) expect(starts.filter((line) => line.includes(`${job.slice(0, 8)}#1`))).toHaveLength(1);
+    for (const { job } of jobs) expect(starts.filter((line) => line.includes(`${job.slice(-12)}#1`))).toHaveLength(1);
     const text = readFileSync(file, "utf8");
     expect((await cli(["replay", "-", "--quiet"], text)).code).toBe(0);
     // The workshop may have moved on between the two; its log is whole all the same.
