@@ -2,10 +2,10 @@
 import { cloudflareTest } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
 
-/** `workers` files at once; a project with another number of them runs as a group of its own, in `order`. */
+/** Real processes, sockets and browsers on a shared machine: CI gives such a test a second chance, a person at the keyboard sees the first failure. `workers` files at once; a project with another number of them runs as a group of its own, in `order`. */
 function node(name: string, testTimeout: number, workers: number, order: number) {
   return {
-    test: { name, include: [`test/${name}/**/*.test.ts`], environment: "node" as const, testTimeout, hookTimeout: 180_000, maxWorkers: workers, sequence: { groupOrder: order } },
+    test: { name, include: [`test/${name}/**/*.test.ts`], environment: "node" as const, testTimeout, hookTimeout: 180_000, retry: process.env.CI ? 2 : 0, maxWorkers: workers, sequence: { groupOrder: order } },
   };
 }
 
