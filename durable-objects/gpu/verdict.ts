@@ -74,7 +74,7 @@ function adviceFor(code: string, { secret, provider }: TestFacts): string {
     case "provider_auth":
       return `Put the right key into ${key}: npx wrangler secret put ${secret ?? "GPU_…"}. Keys of the inference endpoint and of the control plane are different ones.`;
     case "provider_config":
-      return `Check the pool's endpoint and deployment (npm run gpu -- pools show), and that ${key} is the key of this endpoint.`;
+      return `Check the pool's endpoint and deployment (npm run gpu -- pools), and that ${key} is the key of this endpoint.`;
     case "provider_funds":
       return `Top up the account at ${provider}; nothing was lost, waiting jobs go on by themselves.`;
     case "provider_capacity":
