@@ -2,7 +2,7 @@
 // makes them the seat's. Invariant: a file is committed only after the store was seen to hold exactly the announced bytes, size and sha256, under the
 // lease's own key, whichever way they came.
 import type { CommitFile } from "../../durable-objects/contract.ts";
-import { type CommitRequest, commitRequest, MULTIPART_FROM_BYTES, type UploadFile, uploadRequest, type UploadTarget } from "../../gpu-adapter/contract.ts";
+import { type CommitRequest, commitRequest, MULTIPART_FROM_BYTES, uploadRequest, type UploadTarget } from "../../gpu-adapter/contract.ts";
 import { digestOf } from "../../r2/ingest.ts";
 import { leasePrefix, outputKey } from "../../r2/keys.ts";
 import { presignPart, presignPut, type PresignStore } from "../../r2/presign.ts";
