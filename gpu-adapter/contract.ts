@@ -141,6 +141,7 @@ export const uploadFile = fileName.extend({ node_id: z.string().max(200), key: z
 export type UploadFile = z.infer<typeof uploadFile>;
 export const uploadRequest = z.object({ lease_id: id, files: z.array(uploadFile).min(1).max(100) });
 export const uploadTarget = z.discriminatedUnion("kind", [
+  /** `headers` are sent exactly as they stand, they may be signed; a `content-length` among them is the body's own. */
   z.object({ kind: z.literal("put"), n: z.int(), url: z.url(), headers: z.record(z.string(), z.string()) }),
   /** Part URLs in order; every part but the last has `part_bytes`. The ETag header of each answer goes into the commit. */
   z.object({ kind: z.literal("multipart"), n: z.int(), upload_id: z.string(), part_bytes: z.int(), urls: z.array(z.url()) }),

@@ -22,6 +22,8 @@ export type StackOptions = {
   workshopDir: string;
   /** Extra Worker vars, e.g. another FRONTEND. */
   vars?: Record<string, string>;
+  /** Another wrangler configuration file; its paths are absolute. Secrets still come from the project's .dev.vars. */
+  configFile?: string;
   /** Extra arguments of the sandbox, e.g. ["--step-ms", "5"]. */
   sandboxArgs?: string[];
   /** ms a runner keeps a job after its last sign of life. */
@@ -149,7 +151,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const startWrangler = async (): Promise<void> => {
     const vars = Object.entries(options.vars ?? {}).flatMap(([key, value]) => ["--var", `${key}:${value}`]);
     const inspector = await freePort();
-    const args = [join(ROOT, "node_modules/wrangler/bin/wrangler.js"), "dev", "--ip", "127.0.0.1", "--port", String(options.port), "--inspector-port", String(inspector), "--persist-to", options.stateDir, "--show-interactive-dev-session=false", ...vars];
+    const config = options.configFile === undefined ? [] : ["--config", options.configFile, "--env-file", join(ROOT, ".dev.vars")];
+    const args = [join(ROOT, "node_modules/wrangler/bin/wrangler.js"), "dev", "--ip", "127.0.0.1", "--port", String(options.port), "--inspector-port", String(inspector), "--persist-to", options.stateDir, "--show-interactive-dev-session=false", ...config, ...vars];
     const child = launch("wrangler", args, { NO_COLOR: "1", WRANGLER_SEND_METRICS: "false" }, log);
     children.set("wrangler", child);
     await until("The Worker (wrangler dev)", { child, seconds: 90, recent, signal }, async () => (await fetch(`${origin}/health/ping`, { signal: AbortSignal.timeout(PROBE_MS) })).ok);

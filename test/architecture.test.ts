@@ -13,7 +13,7 @@ const RINGS: { ring: string; own: string; may: string[]; packages: string[] }[] 
   { ring: "the runner", own: "gpu-adapter/runner/", may: ["gpu-adapter/"], packages: ["zod", "node:"] },
   { ring: "the sandbox GPU", own: "gpu-adapter/sandbox/", may: ["gpu-adapter/sandbox/"], packages: ["ws", "sharp", "node:"] },
   { ring: "the GPU adapter", own: "gpu-adapter/", may: ["gpu-adapter/"], packages: ["zod"] },
-  { ring: "storage", own: "r2/", may: ["r2/"], packages: ["zod", "node:crypto"] },
+  { ring: "storage", own: "r2/", may: ["r2/"], packages: ["zod", "node:crypto", "aws4fetch"] },
   { ring: "the seat's API", own: "frontend-shim/comfy-api/", may: ["frontend-shim/comfy-api/", "durable-objects/contract.ts", "gpu-adapter/contract.ts", "gpu-adapter/file-names.ts", "gpu-adapter/json.ts", "r2/"], packages: ["hono", "zod", "@jsquash/", "node:crypto"] },
   { ring: "the browser's parts", own: "frontend-shim/", may: ["frontend-shim/", "durable-objects/contract.ts", "durable-objects/instructor-contract.ts"], packages: [] },
   { ring: "the edge", own: "workers/", may: ["workers/", "durable-objects/contract.ts", "durable-objects/gpu-contract.ts", "durable-objects/instructor-contract.ts", "durable-objects/directory.ts", "durable-objects/workshop.ts", "frontend-shim/", "gpu-adapter/contract.ts", "gpu-adapter/canonical.ts", "gpu-adapter/json.ts", "gpu-adapter/pool-settings.ts", "r2/"], packages: ["hono", "zod", "node:crypto", "cloudflare:workers"] },

@@ -43,9 +43,15 @@ async function call<S extends z.ZodType>(schema: S, { method, url, token, body, 
     if (parsed.success) return parsed.data;
     throw new Unanswered(`${method} ${new URL(url).pathname}: an answer of unknown shape (${parsed.error.issues[0]?.path.join(".") ?? ""})`);
   }
-  if (answer.status >= 500 || answer.status === 429 || answer.status === 408) throw new Unanswered(`${method} ${new URL(url).pathname}: ${answer.status}`);
+  if (answer.status >= 500 || answer.status === 429 || answer.status === 408) throw new Unanswered(`${method} ${new URL(url).pathname}: ${answer.status}${wordsOf(value)}`);
   const said = refusal.safeParse(value);
   throw new Refused(answer.status, said.success ? said.data.reason : null, said.success ? said.data.message : `${answer.status} ${text.slice(0, 300)}`);
+}
+
+/** A platform that is not set up says what to set: that sentence has to reach the log of whoever can do it. */
+function wordsOf(value: unknown): string {
+  const said = refusal.pick({ message: true }).safeParse(value);
+  return said.success ? ` ${said.data.message.slice(0, 500)}` : "";
 }
 
 function parseJson(text: string): unknown {

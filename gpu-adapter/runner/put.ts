@@ -18,11 +18,11 @@ async function put(url: string, body: Blob, headers: Headers, signal: AbortSigna
     try {
       const timeout = AbortSignal.timeout(60_000 + Math.ceil(body.size / SLOWEST_BYTES_PER_MS));
       const answer = await fetch(url, { method: "PUT", headers, body, signal: AbortSignal.any([signal, timeout]) });
-      await answer.arrayBuffer();
+      const text = await answer.text();
       // 412: the key exists, and only this lease could have written it: our earlier PUT arrived, its answer did not.
       if (answer.ok || answer.status === 412) return answer;
-      why = `${answer.status}`;
-      if (answer.status < 500 && answer.status !== 429 && answer.status !== 408) throw new TargetRefused(`The storage refused the file with ${answer.status}.`);
+      why = `${answer.status}${codeOf(text)}`;
+      if (answer.status < 500 && answer.status !== 429 && answer.status !== 408) throw new TargetRefused(`The storage refused the file with ${why}.`);
     } catch (error) {
       if (error instanceof TargetRefused || signal.aborted) throw error;
       why = error instanceof Error ? error.message : String(error);
@@ -30,6 +30,12 @@ async function put(url: string, body: Blob, headers: Headers, signal: AbortSigna
     if (failures + 1 >= TRIES) throw new TargetRefused(`The storage did not take the file (${why}).`);
     await sleep(backoffMs(RETRY, failures, Math.random()), signal);
   }
+}
+
+/** S3's word for what is wrong (`ExpiredRequest`, `InvalidAccessKeyId`, …): an operator can act on it, on a bare 403 not. Nothing else of the answer is kept. */
+function codeOf(text: string): string {
+  const code = /<Code>([A-Za-z]{1,60})<\/Code>/.exec(text)?.[1];
+  return code === undefined ? "" : ` ${code}`;
 }
 
 /** Signed headers exactly once each; the length is the body's own and set by fetch. */

@@ -3,6 +3,7 @@
 import { Hono } from "hono";
 import { z } from "zod";
 import { openDirectory } from "../../durable-objects/directory.ts";
+import { readUploads } from "../../r2/presign-settings.ts";
 import type { EdgeEnv } from "../app.ts";
 import { may } from "../auth/may.ts";
 import { isOperator } from "../auth/tokens.ts";
@@ -62,7 +63,7 @@ ops.get("/workshops/:workshop/health", (c) =>
   inWorkshop(c, async (workshop) => {
     const door = openWorkshop(c.env, workshop);
     const health = await door.health();
-    return health.ok ? json({ health: health.health, catalogs: (await door.catalogs()).length }) : refuse(health, "ops");
+    return health.ok ? json({ health: health.health, catalogs: (await door.catalogs()).length, uploads: describeUploads(c.env) }) : refuse(health, "ops");
   }),
 );
 
@@ -118,4 +119,10 @@ ops.all("*", () => opsError(404, "not_found", "There is no such operator command
 function nextNames(stem: string, count: number, seats: { seat: string }[]): string[] {
   const numbers = seats.flatMap(({ seat }) => (seat.startsWith(stem) && /^\d+$/.test(seat.slice(stem.length)) ? [Number(seat.slice(stem.length))] : []));
   return seatNames(stem, count, Math.max(0, ...numbers) + 1);
+}
+
+/** Where runners write their files, or why they cannot: seen before a run has spent its GPU time. */
+function describeUploads(env: Env): { to: string; fault?: string } {
+  const uploads = readUploads(env);
+  return uploads.to === "nowhere" ? { to: uploads.to, fault: uploads.fault } : { to: uploads.to };
 }

@@ -1,10 +1,10 @@
 // Files of unusual kinds: large ones in parts, names in plain strings, names that are somebody else's, files that are gone.
-import { createHash } from "node:crypto";
-import { closeSync, mkdirSync, openSync, readdirSync, rmSync, utimesSync, writeFileSync, writeSync } from "node:fs";
+import { readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { colourGraph } from "../../e2e/support/seat-client.ts";
 import { type BoxRoom, openBoxRoom } from "./support/box-room.ts";
+import { largeFile, MIB, outputFolder, sha256Of, textGraph, writtenLater } from "./support/large-file.ts";
 import type { RunnerProcess } from "./support/runner-process.ts";
 
 let box: BoxRoom;
@@ -19,39 +19,6 @@ afterAll(async () => {
 });
 afterEach(() => box.weather.clear());
 
-function outputFolder(): string {
-  const args = box.room.children.get("sandbox")?.spawnargs ?? [];
-  return join(args[args.indexOf("--dir") + 1] ?? "", "output");
-}
-
-const textGraph = (text: string): Record<string, unknown> => ({ "1": { class_type: "SandboxText", inputs: { text } } });
-const MIB = 1024 * 1024;
-
-/** Pseudo-random bytes in a file, and their sha256, without holding them. */
-function largeFile(path: string, bytes: number): string {
-  const hash = createHash("sha256");
-  const file = openSync(path, "w");
-  let block = createHash("sha512").update(path).digest();
-  for (let written = 0; written < bytes; ) {
-    block = createHash("sha512").update(block).digest();
-    const chunk = Buffer.concat(Array.from({ length: 16_384 }, () => block)).subarray(0, Math.min(MIB, bytes - written));
-    writeSync(file, chunk);
-    hash.update(chunk);
-    written += chunk.length;
-  }
-  closeSync(file);
-  return hash.digest("hex");
-}
-
-/** A file that carries a time within the coming run, as one that the run itself writes would. */
-function writtenLater(name: string, write: (path: string) => void): void {
-  mkdirSync(outputFolder(), { recursive: true });
-  const path = join(outputFolder(), name);
-  write(path);
-  const later = new Date(Date.now() + 60_000);
-  utimesSync(path, later, later);
-}
-
 async function succeeds(n: number, graph: Record<string, unknown>): Promise<Record<string, unknown>> {
   const client = box.room.client(n);
   const entry = await client.ended(await client.submit(graph));
@@ -65,7 +32,7 @@ describe("large files", () => {
   test("[G21] over 100 MiB go up in parts, and come back whole", async () => {
     const bytes = 130 * MIB + 12_345;
     let sha256 = "";
-    writtenLater("film.mp4", (path) => {
+    writtenLater(box.room, "film.mp4", (path) => {
       sha256 = largeFile(path, bytes);
     });
     await succeeds(1, textGraph("film.mp4"));
@@ -74,17 +41,15 @@ describe("large files", () => {
     const [name] = (await client.json<string[]>("/internal/files/output")).filter((file) => file.startsWith("film"));
     const answer = await client.picture({ filename: name ?? "", subfolder: "", type: "output" });
     expect(Number(answer.headers.get("Content-Length"))).toBe(bytes);
-    const hash = createHash("sha256");
-    for await (const chunk of answer.body as unknown as AsyncIterable<Uint8Array>) hash.update(chunk);
-    expect(hash.digest("hex")).toBe(sha256);
+    expect(await sha256Of(answer)).toBe(sha256);
     expect(readdirSync(box.workDir).includes("spool") ? readdirSync(join(box.workDir, "spool")) : []).toEqual([]);
-    rmSync(join(outputFolder(), "film.mp4"));
+    rmSync(join(outputFolder(box.room), "film.mp4"));
   });
 });
 
 describe("names in plain strings", () => {
   test("[G20] a string that names a file of this run brings the file", async () => {
-    writtenLater("report.txt", (path) => writeFileSync(path, "written during the run"));
+    writtenLater(box.room, "report.txt", (path) => writeFileSync(path, "written during the run"));
     await succeeds(2, textGraph("report.txt"));
     expect(puts()).toBe(1);
     const client = box.room.client(2);
@@ -95,7 +60,7 @@ describe("names in plain strings", () => {
     const victim = box.room.client(3);
     const job = await victim.submit(colourGraph(0x13579b, "private"));
     expect((await victim.ended(job)).status.status_str).toBe("success");
-    const [secret] = readdirSync(outputFolder()).filter((name) => name.startsWith("private_"));
+    const [secret] = readdirSync(outputFolder(box.room)).filter((name) => name.startsWith("private_"));
     expect(secret).toBeDefined();
     box.weather.clear();
     const thief = box.room.client(4);
@@ -120,7 +85,7 @@ describe("files that are gone", () => {
     const client = box.room.client(6);
     const graph = colourGraph(0x2468ac, "fleeting");
     expect((await client.ended(await client.submit(graph))).outputs["2"]?.images).toHaveLength(1);
-    for (const name of readdirSync(outputFolder())) if (name.startsWith("fleeting_")) rmSync(join(outputFolder(), name));
+    for (const name of readdirSync(outputFolder(box.room))) if (name.startsWith("fleeting_")) rmSync(join(outputFolder(box.room), name));
     expect(await runner.stop()).toBe(0);
     runner = box.start();
     await runner.logged("socket_up");
