@@ -1,10 +1,10 @@
-// How a run ended, in ComfyUI's history shape and as frames. Pure. Invariant: what history says and what the socket says come from the same record,
+// How a run ended, in ComfyUI's history shape and as its last message. Pure. Invariant: what history says and what the socket says come from the same record,
 // and an end that ComfyUI could not report (a lost machine, a limit) looks to a client like one it could.
 import type { RunResult } from "../gpu-adapter/contract.ts";
 import type { Terminal } from "./queue/index.ts";
-import { frame, idleFrame, platformError } from "./seat-frames.ts";
+import { platformError } from "./seat-frames.ts";
 
-type Message = [string, Record<string, unknown>];
+export type Message = [string, Record<string, unknown>];
 /** What the platform saw of a run that brought no result: outputs by node, as `executed` data. */
 export type Seen = { started: boolean; executed: Record<string, Record<string, unknown>>; start: Record<string, unknown> | null };
 
@@ -14,8 +14,8 @@ export type Ending = {
   status: { status_str: "success" | "error"; completed: boolean; messages: Message[] };
   meta: Record<string, unknown>;
   error: Message | null;
-  /** Frames for the run's client: its last message; `status` and idle follow. Empty when nothing ever ran. */
-  frames: string[];
+  /** What the run's client hears last, before `status` and idle; null when nothing ever ran. */
+  last: Message | null;
 };
 
 const LAST = ["execution_success", "execution_error", "execution_interrupted"];
@@ -34,13 +34,8 @@ export function endingOf(record: Terminal, result: RunResult | null, seen: Seen,
     status: { status_str: record.state === "succeeded" ? "success" : "error", completed: record.state === "succeeded", messages },
     meta,
     error: last[0] === "execution_error" ? last : null,
-    frames: ran ? [frame(last[0], last[1])] : [],
+    last: ran ? last : null,
   };
-}
-
-/** The closing frames of a run in the recorded order; `status` goes between. */
-export function closingFrame(job: string): string {
-  return idleFrame(job);
 }
 
 function outputsOf(seen: Seen): Record<string, unknown> {

@@ -1,12 +1,13 @@
 // What a decision means for the rows and the pages: job rows are written in the decision's own transaction, frames leave after it.
 // Invariant: a job's end is one write and one set of frames, both made from the committed record.
 import type { RunResult } from "../gpu-adapter/contract.ts";
-import { closingFrame, endingOf } from "./endings.ts";
+import { endingOf, type Message } from "./endings.ts";
 import { leaveJob, withdrawOutputs } from "./job-leavings.ts";
 import { endJob, liveCounts } from "./job-store.ts";
 import type { LogFeed } from "./log-feed.ts";
 import type { Decision, QueueEvent } from "./queue/index.ts";
 import type { RunRelay } from "./run-relay.ts";
+import { frame, idleFrame } from "./seat-frames.ts";
 import type { SeatRevisions } from "./seat-store.ts";
 import type { Sockets } from "./sockets.ts";
 import type { Sql } from "./sql.ts";
@@ -23,7 +24,8 @@ export class JobKeeper {
   readonly #workshop: () => string;
   readonly #moved: { seat: string; job: string; moment: "accepted" | "ended" }[] = [];
   readonly #revisions: SeatRevisions;
-  readonly #frames: { job: string; seat: string; client: string | null; frames: string[]; ran: boolean }[] = [];
+  /** Ends to be told; `last` is null when nothing ran or nobody hears it. */
+  readonly #frames: { job: string; seat: string; client: string | null; last: Message | null }[] = [];
   readonly #touched = new Set<string>();
   #live: Map<string, number>;
 
@@ -76,32 +78,34 @@ export class JobKeeper {
     const ending = endingOf(event.record, own, this.#relay.seen(event.job), now);
     const facts = this.#relay.facts(event.job);
     const client = facts?.client_id ?? null;
-    const ran = ending.frames.length > 0;
+    const ran = ending.last !== null;
+    const heard = ran && this.#sockets.listeners(event.seat, client).length > 0;
     if (own?.status === "succeeded" && event.record.attempts > 1) withdrawOutputs(this.#sql, event.job, own.files.map(({ file_id }) => file_id), now);
     endJob(this.#sql, event.record.seq, {
       state: event.record.state,
       at: now,
       inHistory: ending.inHistory,
-      outputs: JSON.stringify(ending.outputs),
+      outputs: asText(ending.outputs),
       status: JSON.stringify(ending.status),
-      meta: JSON.stringify(ending.meta),
+      meta: asText(ending.meta),
       error: ending.error ? JSON.stringify(ending.error[1]) : null,
       resultHash: delivered?.digest ?? event.record.digest,
       lease: event.record.lease,
-      heard: !ran || this.#sockets.listeners(event.seat, client).length > 0,
+      heard: heard || !ran,
     });
     leaveJob(this.#sql, this.#workshop(), event.job, { promptKey: facts?.prompt_key ?? null, inHistory: ending.inHistory }, now);
     this.#relay.forget(event.job);
-    this.#frames.push({ job: event.job, seat: event.seat, client, frames: ending.frames, ran });
+    // Nobody hears it: nothing is written out for nobody. Between here and the telling no page can come.
+    this.#frames.push({ job: event.job, seat: event.seat, client, last: heard ? ending.last : null });
   }
 
   /** After the commit: tells the pages. `status` goes between a run's last message and its `executing null`, as recorded. */
   tell(): void {
-    for (const { job, seat, client, frames, ran } of this.#frames.splice(0)) {
-      this.#sockets.tell(seat, client, frames);
+    for (const { job, seat, client, last } of this.#frames.splice(0)) {
+      if (last !== null) this.#sockets.tell(seat, client, [frame(last[0], last[1])]);
       this.#sockets.statusNow(seat);
       this.#touched.delete(seat);
-      if (ran) this.#sockets.tell(seat, client, [closingFrame(job)]);
+      if (last !== null) this.#sockets.tell(seat, client, [idleFrame(job)]);
     }
     for (const { seat, job, moment } of this.#moved.splice(0)) this.#logs.moved(seat, job, moment);
     for (const seat of this.#touched) this.#sockets.status(seat);
@@ -115,4 +119,10 @@ export class JobKeeper {
     this.#touched.clear();
     this.#live = liveCounts(this.#sql);
   }
+}
+
+/** Most runs of a drain, and all that failed early, bring nothing: that is spelt the same each time. */
+function asText(value: Record<string, unknown>): string {
+  for (const _key in value) return JSON.stringify(value);
+  return "{}";
 }

@@ -1,6 +1,7 @@
 // Pulling runners: who is here, who waits for work, who gets which dispatch [G] 6.12. A runner is known by its socket (or its long poll);
 // the pool has as many slots as runners are here, so a dispatch always finds a hand to take it.
 import { runnerFrame, type ClaimRequest, type PlatformFrame, type RunnerFrame, type RunnerInfo, type Work } from "../gpu-adapter/contract.ts";
+import { quickCheck } from "../gpu-adapter/quick-check.ts";
 import type { AttemptRef, PoolSetup } from "./contract.ts";
 import type { Engine } from "./engine.ts";
 import type { Entry } from "./gathering.ts";
@@ -11,6 +12,8 @@ import { type AttemptSocket, type RunnerSocket, send, type Sockets } from "./soc
 
 /** A polling runner counts as present for this long after its last question (ms). */
 const POLLER_PRESENT_MS = 60_000;
+
+const isFrame = quickCheck(runnerFrame);
 
 type Offer = { job: string; attempt: number; pool: string; claimBefore: number };
 /** A runner that waits, and the dispatch it gets in the transaction that makes it. `granted` once its claim was accepted. */
@@ -132,18 +135,16 @@ export class RunnerHall {
       if (at.job !== null && at.lease !== null) this.#protocol.preview({ job: at.job, attempt: at.attempt }, at.lease, new Uint8Array(message).subarray(5));
       return;
     }
-    const parsed = runnerFrame.safeParse(parseJson(message));
-    if (parsed.success) this.#frame(socket, at, parsed.data);
-    else send(socket, JSON.stringify({ type: "error", message: "That frame is not of the contract; it was ignored.", issues: parsed.error.issues.slice(0, 3) }));
+    const frame = readFrame(socket, message);
+    if (frame !== null) this.#frame(socket, at, frame);
   }
 
   /** A message on an attempt's own events socket [G15]: hello names the lease, then events and previews as on a pool's socket. */
   attemptMessage(socket: WebSocket, at: AttemptSocket, message: string | ArrayBuffer): void {
     const ref: AttemptRef = { job: at.job, attempt: at.attempt };
     if (typeof message !== "string") return this.#protocol.preview(ref, at.lease, new Uint8Array(message).subarray(5));
-    const parsed = runnerFrame.safeParse(parseJson(message));
-    if (!parsed.success) return send(socket, JSON.stringify({ type: "error", message: "That frame is not of the contract; it was ignored.", issues: parsed.error.issues.slice(0, 3) }));
-    const frame = parsed.data;
+    const frame = readFrame(socket, message);
+    if (frame === null) return;
     if (frame.type === "event") return this.#event(socket, ref, frame);
     if (frame.type !== "hello" || frame.lease_id === undefined) return;
     if (!this.#desk.holder(ref, frame.lease_id).ok) return tell(socket, { type: "stale", lease_id: frame.lease_id, reason: "stale" });
@@ -289,6 +290,16 @@ export class RunnerHall {
 
 function tell(socket: WebSocket, frame: PlatformFrame): void {
   send(socket, JSON.stringify(frame));
+}
+
+/** The frame in a text message; null after its sender was told why it is none. */
+function readFrame(socket: WebSocket, message: string): RunnerFrame | null {
+  const value = parseJson(message);
+  if (isFrame(value)) return value;
+  const parsed = runnerFrame.safeParse(value);
+  if (parsed.success) return parsed.data;
+  send(socket, JSON.stringify({ type: "error", message: "That frame is not of the contract; it was ignored.", issues: parsed.error.issues.slice(0, 3) }));
+  return null;
 }
 
 function parseJson(text: string): unknown {

@@ -145,6 +145,7 @@ export class Sockets {
   /** Sends text frames of a run to those who hear it; answers whether anybody did. */
   tell(seat: string, client: string | null, frames: string[]): boolean {
     const listeners = this.listeners(seat, client);
+    if (listeners.length === 0) return false;
     this.#inTurn(seat, () => {
       for (const { socket } of listeners) for (const frame of frames) send(socket, frame);
     });
@@ -166,6 +167,7 @@ export class Sockets {
 
   /** Tells a seat how many of its jobs remain: at once, then at most every 100 ms, the latest number always arriving. */
   status(seat: string): void {
+    if (this.#ctx.getWebSockets(`seat:${seat}`).length === 0) return;
     const state = this.#lastStatus.get(seat) ?? { at: 0, timer: null, sent: -1 };
     this.#lastStatus.set(seat, state);
     if (state.timer !== null) return;
@@ -179,11 +181,13 @@ export class Sockets {
 
   /** The same, now: at the end of a run the order of messages is part of the protocol. */
   statusNow(seat: string): void {
+    const pages = this.#ctx.getWebSockets(`seat:${seat}`);
+    if (pages.length === 0) return;
     const state = this.#lastStatus.get(seat) ?? { at: 0, timer: null, sent: -1 };
     if (state.timer !== null) clearTimeout(state.timer);
     this.#lastStatus.set(seat, { at: Date.now(), timer: null, sent: this.#remaining(seat) });
     const frame = statusFrame(this.#remaining(seat));
-    this.#inTurn(seat, () => this.seats(seat).forEach(({ socket }) => send(socket, frame)), false);
+    this.#inTurn(seat, () => pages.forEach((socket) => send(socket, frame)), false);
   }
 }
 

@@ -59,8 +59,13 @@ export function withContentNames(prompt: Prompt, catalog: Catalog, outputs: read
 /** Only what has the form of a node: the rest is for validation to refuse. */
 function readableNodes(prompt: unknown): Prompt {
   if (!isObject(prompt)) return {};
-  const nodes = Object.entries(prompt).filter(([, node]) => isObject(node) && typeof node["class_type"] === "string" && isObject(node["inputs"]));
-  return Object.fromEntries(nodes) as unknown as { [id: string]: { class_type: string; inputs: JsonObject } };
+  // Nearly always all of them: then there is nothing to copy.
+  if (Object.values(prompt).every(isReadable)) return prompt as unknown as Prompt;
+  return Object.fromEntries(Object.entries(prompt).filter(([, node]) => isReadable(node))) as unknown as Prompt;
+}
+
+function isReadable(node: unknown): boolean {
+  return isObject(node) && typeof node["class_type"] === "string" && isObject(node["inputs"]);
 }
 
 function keyOf(file: StoredFile): string {

@@ -4,7 +4,7 @@ import { isSeatName } from "../names.ts";
 import { exists, seatIdentity } from "../workshop.ts";
 import { guessKey, Guesses } from "./guesses.ts";
 import { passwordMatches } from "./passwords.ts";
-import { proofKey, Proofs } from "./proofs.ts";
+import { proofKey, Proofs, sessionKey } from "./proofs.ts";
 import { readCookies, type Session, verifySession } from "./session.ts";
 
 export type Caller =
@@ -43,7 +43,7 @@ async function fromCookie(env: Env, workshop: string, seat: string, value: strin
 }
 
 function readSession(secret: string, value: string, now: number): Session | null {
-  const key = proofKey(secret, "session", value);
+  const key = sessionKey(secret, value);
   const known = sessions.recall(key, now);
   if (known !== undefined && known.expires > now) return known;
   const session = verifySession(secret, value, now);
