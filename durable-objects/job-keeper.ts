@@ -85,9 +85,9 @@ export class JobKeeper {
       state: event.record.state,
       at: now,
       inHistory: ending.inHistory,
-      outputs: asText(ending.outputs),
+      outputs: JSON.stringify(ending.outputs),
       status: JSON.stringify(ending.status),
-      meta: asText(ending.meta),
+      meta: JSON.stringify(ending.meta),
       error: ending.error ? JSON.stringify(ending.error[1]) : null,
       resultHash: delivered?.digest ?? event.record.digest,
       lease: event.record.lease,
@@ -119,10 +119,4 @@ export class JobKeeper {
     this.#touched.clear();
     this.#live = liveCounts(this.#sql);
   }
-}
-
-/** Most runs of a drain, and all that failed early, bring nothing: that is spelt the same each time. */
-function asText(value: Record<string, unknown>): string {
-  for (const _key in value) return JSON.stringify(value);
-  return "{}";
 }

@@ -110,8 +110,8 @@ function object(shape: z.core.$ZodShape): Check {
 function discriminated(key: string, options: readonly z.core.$ZodType[]): Check {
   const checks = new Map<unknown, Check>();
   for (const option of options) {
-    const shape = (option._zod.def as z.core.$ZodObjectDef).shape;
-    for (const value of (shape[key]?._zod.def as z.core.$ZodLiteralDef<string>).values) checks.set(value, compile(option));
+    const told = (option._zod.def as z.core.$ZodObjectDef).shape[key]?._zod.def as z.core.$ZodLiteralDef<string> | undefined;
+    for (const value of told?.values ?? []) checks.set(value, compile(option));
   }
   return (value) => isPlain(value) && (checks.get(value[key]) ?? never)(value);
 }

@@ -1,7 +1,7 @@
 // The files a graph names, looked up once for validation, for the runner's list and for the names in the graph. Invariant: only this seat's files are
 // ever asked for, so a graph that names another seat's file names nothing.
 import { contentName, fileKey, findInputFiles, rewriteInputFiles } from "./validation/index.ts";
-import type { Catalog, InputFileReference, JsonObject, Prompt, SeatFiles } from "./validation/index.ts";
+import type { Catalog, InputFileReference, Prompt, SeatFiles } from "./validation/index.ts";
 import { isObject } from "./catalog/json.ts";
 import type { InputRef, StoredFile } from "../../durable-objects/contract.ts";
 import type { StorageType } from "../../gpu-adapter/contract.ts";
