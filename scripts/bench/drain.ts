@@ -1,5 +1,6 @@
 // Drain: 16 instant runners take what waits. Hands: one idle runner, one prompt; how long from the first byte of the submit to the work in its hands.
-// Beside both, round by round, BullMQ with as many workers in this same process.
+// Beside both, round by round, BullMQ with as many workers in this same process: as it is mostly set up (`everysec`, a finished job is removed), and with
+// the promises the product keeps (`kept`: each end is on the disk before it counts, and a finished job is still there).
 import { makeAgent, median, percentile, post, type Print, rounded, sleep, until } from "./driver.ts";
 import { type Front, hasRedis, type Peer, startPeer } from "./peer-bullmq.ts";
 import { drain, PoolRunner } from "./pool-runners.ts";
@@ -17,32 +18,34 @@ const PROMPTS = 60;
 export async function run(args: string[], print: Print): Promise<void> {
   const rounds = Number(args[0] ?? ROUNDS);
   const product = await startProduct(USERS, RUNNERS);
-  const peer = hasRedis() ? await startPeer("everysec") : null;
+  const peers: Drained[] = [];
+  if (hasRedis()) for (const [name, fsync] of [["bullmq", "everysec"], ["bullmq-kept", "always"]] as const) peers.push({ name, peer: await startPeer(fsync), ms: [] });
   try {
-    await drains(product, peer, rounds, print);
-    await hands(product, peer, rounds, print);
+    await drains(product, peers, rounds, print);
+    await hands(product, peers[0]?.peer ?? null, rounds, print);
   } finally {
-    await peer?.close();
+    for (const { peer } of peers) await peer.close();
     await product.close();
   }
 }
 
-async function drains(product: Product, peer: Peer | null, rounds: number, print: Print): Promise<void> {
+type Drained = { name: "bullmq" | "bullmq-kept"; peer: Peer; ms: number[] };
+
+async function drains(product: Product, peers: Drained[], rounds: number, print: Print): Promise<void> {
   const ours: number[] = [];
-  const theirs: number[] = [];
   for (let round = 0; round <= rounds; round++) {
     const mine = await drainProduct(product, round);
-    const other = peer === null ? null : await drainPeer(peer, round);
-    // The first round warms both up.
-    if (round === 0) continue;
-    ours.push(mine);
-    if (other !== null) theirs.push(other);
+    for (const { name, peer, ms } of peers) ms.push(await drainPeer(peer, round, name === "bullmq-kept"));
+    // The first round warms all of them up.
+    if (round > 0) ours.push(mine);
   }
   const rate = (ms: number): number => JOBS / (ms / 1000);
   print({ suite: "drain", case: `product/${RUNNERS}`, metric: "throughput", value: rounded(median(ours.map(rate)), 1), unit: "jobs/s" });
-  if (theirs.length === 0) return;
-  print({ suite: "peers", case: `drain/bullmq/${RUNNERS}`, metric: "throughput", value: rounded(median(theirs.map(rate)), 1), unit: "jobs/s" });
-  print({ suite: "peers", case: `drain/product:bullmq/${RUNNERS}`, metric: "throughput_ratio", value: rounded(median(ours.map((ms, n) => (theirs[n] ?? ms) / ms))), unit: "x" });
+  for (const { name, ms } of peers) {
+    const theirs = ms.slice(1);
+    print({ suite: "peers", case: `drain/${name}/${RUNNERS}`, metric: "throughput", value: rounded(median(theirs.map(rate)), 1), unit: "jobs/s" });
+    print({ suite: "peers", case: `drain/product:${name}/${RUNNERS}`, metric: "throughput_ratio", value: rounded(median(ours.map((mine, n) => (theirs[n] ?? mine) / mine))), unit: "x" });
+  }
 }
 
 async function drainProduct(product: Product, round: number): Promise<number> {
@@ -54,8 +57,8 @@ async function drainProduct(product: Product, round: number): Promise<number> {
   return ms;
 }
 
-async function drainPeer(peer: Peer, round: number): Promise<number> {
-  const jobs = Array.from({ length: JOBS }, (_, n) => ({ name: "prompt", data: JSON.parse(promptBody(round * JOBS + n, promptSize(n))) as object, opts: { removeOnComplete: true } }));
+async function drainPeer(peer: Peer, round: number, kept: boolean): Promise<number> {
+  const jobs = Array.from({ length: JOBS }, (_, n) => ({ name: "prompt", data: JSON.parse(promptBody(round * JOBS + n, promptSize(n))) as object, opts: { removeOnComplete: !kept } }));
   await peer.queue.addBulk(jobs);
   return await peer.drain(RUNNERS, JOBS);
 }
