@@ -94,6 +94,11 @@ export class Uploader {
     try {
       for (const file of found) {
         if (cached && this.#recall(file)) continue;
+        if (!cached && this.#deps.memory.knows(file) && !(await this.#isWritten(file))) {
+          // A node named a file that this run did not write: the seat's own earlier one, or nobody's business.
+          if (!this.#recall(file)) this.#miss(file, nodeId);
+          continue;
+        }
         const content = await this.#limited(() => this.#read(file));
         if (content === null) this.#miss(file, nodeId);
         else if (this.#known.get(localKey(file))?.sha256 === content.sha256) await content.dispose();
@@ -234,6 +239,10 @@ export class Uploader {
       }
     }
     return found;
+  }
+
+  async #isWritten(file: FileName): Promise<boolean> {
+    return file.type === "input" || this.#startedAt === null || (await this.#isYoung(file, this.#startedAt));
   }
 
   async #isYoung(file: FileName, startedAt: number): Promise<boolean> {
