@@ -97,7 +97,7 @@ export class Attempt {
       this.#run.close();
     }
     const result = this.#stopped === "stale" ? null : await this.#result(end);
-    if (result !== null && this.#box.folders.emptiesFiles) await Promise.all(this.#uploader.locals().map((file) => this.#box.folders.empty(file)));
+    await Promise.all(this.#uploader.locals().map((file) => this.#box.folders.empty(file)));
     const code = result?.error?.code;
     return { result, crashed: code === "comfy_crash", oom: code === "oom", stuck: this.#stuck };
   }
