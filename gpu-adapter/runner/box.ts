@@ -6,13 +6,17 @@ import type { ComfyFolders } from "./disk.ts";
 import { FileMemory } from "./file-memory.ts";
 import { Inputs } from "./inputs.ts";
 import { type Log, sleep, words } from "./log.ts";
-import { outputClasses as outputClassesOf, SEAT_TAG_INPUT } from "./seat-tag.ts";
+import { type LoaderClasses, loaderClasses } from "./model-loads.ts";
+import { outputClasses, SEAT_TAG_INPUT } from "./seat-tag.ts";
 
 export type BoxOptions = { comfy: Comfy; folders: ComfyFolders; workDir: string; info: RunnerInfo; log: Log };
 /** How often the log says that ComfyUI is still awaited (ms). */
 const LOOK_MS = 60_000;
 /** How often it is looked whether the last job is done with, before ComfyUI is put in order (ms). */
 const IDLE_MS = 200;
+
+/** Classes that are output nodes, and those that load models. */
+export type NodeClasses = { outputs: ReadonlySet<string>; loaders: LoaderClasses };
 
 /** How a finished job leaves ComfyUI, for whoever supervises it. */
 export type Aftermath = { oom: boolean; crashed: boolean; stuck: boolean };
@@ -43,7 +47,7 @@ export class Box {
   onReborn: () => Promise<void> = async () => {};
   /** False from the moment ComfyUI went away until it answers again: no work is asked for meanwhile. */
   here = true;
-  #classes: Set<string> | null = null;
+  #classes: NodeClasses | null = null;
   #workshop: string | null = null;
 
   constructor({ comfy, folders, workDir, info, log }: BoxOptions) {
@@ -56,15 +60,15 @@ export class Box {
     this.inputs = new Inputs(comfy, folders.folder("input"), workDir, log);
   }
 
-  /** Node classes that ComfyUI calls output nodes; asked once per ComfyUI process. */
-  async classes(): Promise<ReadonlySet<string>> {
-    this.#classes ??= outputClassesOf((await this.comfy.json("/object_info")) as Record<string, unknown>);
-    return this.#classes;
+  /** What ComfyUI says of its node classes; asked once per ComfyUI process. */
+  async classes(): Promise<NodeClasses> {
+    return this.#classes ?? this.learn((await this.comfy.json("/object_info")) as Record<string, unknown>);
   }
 
   /** Classes from an object_info that was read anyway. */
-  learn(objectInfo: Record<string, unknown>): void {
-    this.#classes = outputClassesOf(objectInfo);
+  learn(objectInfo: Record<string, unknown>): NodeClasses {
+    this.#classes = { outputs: outputClasses(objectInfo), loaders: loaderClasses(objectInfo) };
+    return this.#classes;
   }
 
   /** ComfyUI was started anew: nothing that was known about it holds. */

@@ -58,7 +58,7 @@ export class Job {
     if (this.#stopped !== null) this.#attempt.stop(this.#stopped);
     const { result, crashed, oom, stuck } = await this.#attempt.run();
     if (this.#heart !== null) clearInterval(this.#heart);
-    this.#log("job_done", { status: result?.status ?? "dropped", code: result?.error?.code, exec_ms: result?.timings.exec_ms, upload_ms: result?.timings.upload_ms });
+    this.#log("job_done", { status: result?.status ?? "dropped", code: result?.error?.code, exec_ms: result?.timings.exec_ms, load_ms: result?.timings.load_ms, upload_ms: result?.timings.upload_ms });
     this.#aftermath = { crashed, oom, stuck };
     return result;
   }
