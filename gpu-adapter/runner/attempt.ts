@@ -248,6 +248,7 @@ export class Attempt {
     });
     this.#timings.gpu_ms = Date.now() - this.#begunAt;
     const ran = executionMs(messages);
+    const outputs = withoutFullPaths(entry?.outputs ?? this.#relay.outputs) as Record<string, unknown>;
     if (ran !== null) {
       this.#timings.exec_ms = ran;
       this.#timings.load_ms = Math.min(this.#loads.ms, ran);
@@ -257,7 +258,8 @@ export class Attempt {
       lease_id: lease,
       status,
       files: this.#uploader.files(),
-      comfy_outputs: withoutFiles(withoutFullPaths(entry?.outputs ?? this.#relay.outputs), this.#uploader.gone) as Record<string, unknown>,
+      // Whoever sees a name can fetch it [G17], also of a run that failed or was stopped.
+      comfy_outputs: Object.fromEntries(Object.entries(outputs).map(([node, output]) => [node, withoutFiles(output, this.#uploader.unfetchable(output))])),
       comfy_messages: messages,
       comfy_meta: entry?.meta ?? {},
       ...(error === null ? {} : { error }),

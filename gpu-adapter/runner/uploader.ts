@@ -88,6 +88,11 @@ export class Uploader {
     return findFiles(output).some((file) => !this.#known.has(localKey(file)) && !this.gone.has(localKey(file)));
   }
 
+  /** Keys of the files that these outputs name and nobody can fetch: gone, or never stored because the run was stopped or storing failed. */
+  unfetchable(outputs: unknown): ReadonlySet<string> {
+    return new Set(findFiles(outputs).map(localKey).filter((key) => !this.#known.has(key)));
+  }
+
   async #storeFound(nodeId: string, output: unknown, cached: boolean, previous: Promise<void>): Promise<ProducedFile[]> {
     const found = [...findFiles(output), ...(cached ? [] : await this.#candidates(output))];
     const pending: Pending[] = [];
