@@ -16,6 +16,7 @@ let line: Weather;
 let runner: RunnerProcess;
 const dir = mkdtempSync(join(tmpdir(), "comfyume-faults-"));
 let url = "";
+let command = "";
 
 /** Limits short enough to wait for; `settings` of the pool as the operator puts them. */
 async function limits(settings: Record<string, number>): Promise<void> {
@@ -29,8 +30,8 @@ beforeAll(async () => {
   const port = await freePort();
   url = `http://127.0.0.1:${port}`;
   line = new Weather(url);
-  const command = `"${process.execPath}" "${join(ROOT, "gpu-adapter/sandbox/main.ts")}" --port ${port} --dir "${dir}" --step-ms 10`;
-  runner = box.start(["--comfy", await line.open(), "--comfy-cmd", command, "--restart-after", "1000"]);
+  command = `"${process.execPath}" "${join(ROOT, "gpu-adapter/sandbox/main.ts")}" --port ${port} --dir "${dir}" --step-ms 10`;
+  runner = box.start(["--comfy", await line.open(), "--comfy-cmd", command]);
   await runner.logged("socket_up");
 });
 afterAll(async () => {
@@ -84,6 +85,37 @@ describe("a storage that says no", () => {
     expect(runner.lines.filter(({ event, job: of }) => event === "run_started" && of === job)).toHaveLength(1);
     box.weather.clear();
     expect((await client.ended(await client.submit(colourGraph(0x222223, "stored")))).outputs["2"]?.images).toHaveLength(1);
+  });
+});
+
+describe("a ComfyUI that is started anew", () => {
+  const oomGraph = (colour: number): Record<string, unknown> => ({
+    "1": { class_type: "EmptyImage", inputs: { width: 8, height: 8, batch_size: 1, color: colour } },
+    "2": { class_type: "SandboxFail", inputs: { image: ["1", 0], message: "full", error: "out_of_memory" } },
+    "3": { class_type: "SaveImage", inputs: { images: ["2", 0], filename_prefix: "never" } },
+  });
+
+  test("[G19] after memory ran out twice in a row, and not after the first time", async () => {
+    const client = box.room.client(7);
+    // The platform tries a job that ran out of memory once more [Q54]: that is the second time in a row.
+    const job = await client.submit(oomGraph(1));
+    expect(failureOf(await client.ended(job))).toMatchObject({ exception_type: "torch.OutOfMemoryError" });
+    expect(await runner.logged("comfy_restart")).toMatchObject({ reason: "out_of_memory" });
+    expect(runner.lines.filter(({ event, job: of }) => (event === "job" && of === job) || event === "comfy_restart").map(({ event }) => event)).toEqual(["job", "job", "comfy_restart"]);
+    expect((await client.ended(await client.submit(colourGraph(0x676767, "well")))).outputs["2"]?.images).toHaveLength(1);
+  });
+
+  test("[G19] after as many jobs as `--restart-after` says, between two jobs", async () => {
+    expect(await runner.stop()).toBe(0);
+    runner = box.start(["--comfy", line.origin, "--comfy-cmd", command, "--restart-after", "2"]);
+    await runner.logged("socket_up");
+    const client = box.room.client(7);
+    for (const n of [1, 2, 3]) expect((await client.ended(await client.submit(colourGraph(0x700000 + n, "counted")))).outputs["2"]?.images, String(n)).toHaveLength(1);
+    expect(await runner.logged("comfy_restart")).toMatchObject({ reason: "jobs" });
+    expect(runner.lines.filter(({ event }) => event === "job" || event === "comfy_restart").map(({ event }) => event)).toEqual(["job", "job", "comfy_restart", "job"]);
+    expect(await runner.stop()).toBe(0);
+    runner = box.start(["--comfy", line.origin, "--comfy-cmd", command]);
+    await runner.logged("socket_up");
   });
 });
 
