@@ -1,6 +1,7 @@
 // How a run ended, in ComfyUI's history shape and as its last message. Pure. Invariant: what history says and what the socket says come from the same record,
 // and an end that ComfyUI could not report (a lost machine, a limit) looks to a client like one it could.
-import type { RunResult } from "../gpu-adapter/contract.ts";
+import type { ErrorCode, RunResult } from "../gpu-adapter/contract.ts";
+import { seatSentence } from "../gpu-adapter/errors.ts";
 import type { Terminal } from "./queue/index.ts";
 import { platformError } from "./seat-frames.ts";
 
@@ -52,7 +53,17 @@ function lastOf(record: Terminal, result: RunResult | null, told: Message[], exe
   if (own) return own;
   const error = result?.error;
   const refused = error?.comfy ? firstNodeError(error.comfy) : null;
-  return platformError(job, { code: record.reason?.code ?? "internal", message: record.reason?.message ?? "The run failed.", ...(error ? { node_id: error.node_id, node_type: error.node_type, exception_type: error.exception_type, traceback: error.traceback } : {}), ...refused }, executed, now);
+  const code = record.reason?.code ?? "internal";
+  return platformError(job, { code, message: inWords(code, record.reason?.message ?? "The run failed."), ...(error ? { node_id: error.node_id, node_type: error.node_type, exception_type: error.exception_type, traceback: error.traceback } : {}), ...refused }, executed, now);
+}
+
+/** Codes with a sentence that holds at the end of a job. Others speak of tries to come, or ComfyUI's own words are better. */
+const SAID_AT_THE_END = ["exec_timeout", "upload_failed", "input_fetch", "input_missing", "internal"] as const satisfies ErrorCode[];
+
+/** What happened and what to do about it, then the cause. */
+function inWords(code: string, cause: string): string {
+  const known = SAID_AT_THE_END.find((one) => one === code);
+  return (known && seatSentence(known, cause)) ?? cause;
 }
 
 /** ComfyUI refused the prompt on the GPU: the first node it complained about, in words the error dialog shows. */

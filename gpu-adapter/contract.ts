@@ -119,7 +119,7 @@ export type ProducedFile = z.infer<typeof producedFile>;
 
 const eventBase = { seq: z.int().min(1), ts: z.int() };
 export const runnerEvent = z.discriminatedUnion("type", [
-  z.object({ ...eventBase, type: z.literal("stage"), stage: z.enum(["inputs", "loading", "uploading"]) }),
+  z.object({ ...eventBase, type: z.literal("stage"), stage: z.enum(["gpu_starting", "inputs", "loading", "executing", "uploading"]) }),
   z.object({ ...eventBase, type: z.literal("started") }),
   /** ComfyUI's own JSON message, verbatim; `files` names the committed files that an `executed` output refers to [G23]. */
   z.object({ ...eventBase, type: z.literal("comfy"), message: z.object({ type: z.string(), data: json }), files: z.array(producedFile).optional() }),
@@ -170,6 +170,7 @@ export const jobError = z.object({
 });
 export type JobError = z.infer<typeof jobError>;
 
+/** `load_ms`: the part of `exec_ms` in which nodes did nothing but load model files, a lower bound; `cold_ms`: start of the runner to ready, on its first job only. */
 export const timings = z.object({ cold_ms: z.int(), input_ms: z.int(), load_ms: z.int(), exec_ms: z.int(), upload_ms: z.int(), gpu_ms: z.int() }).partial();
 
 export const result = z.object({

@@ -1,5 +1,12 @@
 // Files inside a node's output, and the two halves of their names: what ComfyUI called them, what the seat knows them by ([G20], [G22]). Pure.
 
+const MODEL_FILE = /\.(?:safetensors|sft|ckpt|pth?|pt2|bin|gguf|onnx|engine|pkl|msgpack|npz)$/i;
+
+/** True when a value names a model file, by its ending. */
+export function isModelFile(value: unknown): value is string {
+  return typeof value === "string" && MODEL_FILE.test(value);
+}
+
 /** `<stem>_<digits><tail>`: `take_00007_.png` is stem `take`, digits `00007`, tail `_.png`. */
 export type LocalName = { stem: string; digits: string; tail: string };
 

@@ -1,7 +1,7 @@
 // One attempt of one job, from its document to its result. Invariants: ComfyUI runs the prompt at most once; the result says the truth about it even when
 // it was stopped, timed out or lost; a lost lease ends in silence (null), because another runner may have the job.
 import { join } from "node:path";
-import type { Dispatch, ErrorCode, JobDocument, JobError, RunResult } from "../contract.ts";
+import type { Dispatch, JobDocument, JobError, RunResult } from "../contract.ts";
 import { resultHmac } from "../canonical.ts";
 import type { Box } from "./box.ts";
 import type { EventChannel } from "./channel.ts";
@@ -10,14 +10,16 @@ import { conclude, executionMs, failure, type StopReason } from "./conclude.ts";
 import type { InputFile } from "./inputs.ts";
 import { JobFailure } from "./job-failure.ts";
 import { type Log, sleep, words } from "./log.ts";
+import { LoadClock } from "./model-loads.ts";
 import { withoutFiles, withoutFullPaths } from "./output-files.ts";
 import { placeInputs } from "./place-inputs.ts";
 import { type AttemptRoutes, Refused } from "./platform.ts";
 import { Relay } from "./relay.ts";
-import { promptBody, Run, type RunEnd } from "./run.ts";
+import { orderOf, Run, type RunEnd } from "./run.ts";
+import { WORTH_SAYING_MS } from "./stages.ts";
 import { Uploader, UploadFailure } from "./uploader.ts";
 import { blamesInputs, validationError } from "./verdict.ts";
-import { type Overdue, Watch } from "./watch.ts";
+import { OVERDUE, type Overdue, Watch } from "./watch.ts";
 
 export type AttemptGiven = { dispatch: Dispatch; document: JobDocument; lease: string; routes: AttemptRoutes; channel: EventChannel };
 export type Outcome = { result: RunResult | null; crashed: boolean; oom: boolean; stuck: boolean };
@@ -26,14 +28,6 @@ export type Outcome = { result: RunResult | null; crashed: boolean; oom: boolean
 const STOP_MS: Record<StopReason, number> = { cancel: 12_000, stale: 12_000, drain: 5_000, timeout: 12_000, storage: 12_000 };
 /** After a stopped run its last files have this long to arrive (ms). */
 const LAST_FILES_MS = 4_000;
-/** Stages shorter than this are not worth a word to the seat (ms). */
-const WORTH_SAYING_MS = 250;
-
-const OVERDUE: Record<Overdue, (limits: JobDocument["limits"]) => { code: ErrorCode; message: string }> = {
-  start: (limits) => ({ code: "start_timeout", message: `ComfyUI did not begin the run within ${limits.start_s} s.` }),
-  idle: (limits) => ({ code: "exec_timeout", message: `Nothing was heard from the run for ${limits.idle_event_s} s.` }),
-  exec: (limits) => ({ code: "exec_timeout", message: `The run took longer than ${limits.exec_s} s.` }),
-};
 
 export class Attempt {
   readonly #box: Box;
@@ -45,6 +39,7 @@ export class Attempt {
   readonly #run: Run;
   readonly #begunAt = Date.now();
   readonly #timings: RunResult["timings"] = {};
+  readonly #loads: LoadClock;
   #watch: Watch | null = null;
   #stopped: StopReason | null = null;
   #posted = false;
@@ -57,11 +52,13 @@ export class Attempt {
     this.#given = given;
     this.#log = log;
     const { document, channel, routes, lease } = given;
+    this.#loads = new LoadClock((stage) => channel.emit({ type: "stage", stage }));
     const spoolDir = join(box.workDir, "spool");
     this.#uploader = new Uploader({ comfy: box.comfy, folders: box.folders, memory: box.memory, routes, lease, seatTag: document.seat_tag, limits: document.limits, spoolDir, log, signal: this.#abort.signal });
     const signals = {
       activity: (now: number) => this.#watch?.activity(now),
       started: () => this.#started(),
+      executing: (node: string | null) => this.#loads.executing(node, performance.now()),
       ended: (how: "announced" | "complete") => this.#ended(how),
       failed: (error: unknown) => this.#storageFailed(error),
     };
@@ -93,11 +90,12 @@ export class Attempt {
       this.#error ??= this.#explain(error);
     } finally {
       this.#watch?.stop();
+      this.#loads.executing(null, performance.now());
       this.#relay.close();
       this.#run.close();
     }
     const result = this.#stopped === "stale" ? null : await this.#result(end);
-    if (result !== null && this.#box.folders.emptiesFiles) await Promise.all(this.#uploader.locals().map((file) => this.#box.folders.empty(file)));
+    await Promise.all(this.#uploader.locals().map((file) => this.#box.folders.empty(file)));
     const code = result?.error?.code;
     return { result, crashed: code === "comfy_crash", oom: code === "oom", stuck: this.#stuck };
   }
@@ -105,9 +103,9 @@ export class Attempt {
   async #prepare(): Promise<void> {
     const { document, dispatch, channel } = this.#given;
     const { limits } = document;
-    const loading = setTimeout(() => channel.emit({ type: "stage", stage: "loading" }), WORTH_SAYING_MS);
+    const starting = setTimeout(() => channel.emit({ type: "stage", stage: "gpu_starting" }), WORTH_SAYING_MS);
     const ready = this.#box.sockets.open || (await this.#box.ready(limits.start_s * 1000, this.#abort.signal));
-    clearTimeout(loading);
+    clearTimeout(starting);
     this.#checkStopped();
     if (!ready) throw new JobFailure(failure("start_timeout", `ComfyUI did not come up within ${limits.start_s} s.`));
     await this.#box.enter(dispatch.workshop);
@@ -128,7 +126,8 @@ export class Attempt {
     const { document } = this.#given;
     const socket = await this.#box.sockets.take();
     this.#run.follow(socket);
-    const body = await promptBody(this.#box, document, socket.clientId);
+    const { body, loaders } = await orderOf(this.#box, document, socket.clientId);
+    this.#loads.expect(loaders);
     await this.#forgetEarlierRun();
     this.#checkStopped();
     this.#watch = new Watch(document.limits, { overdue: (which) => this.#overdue(which), quiet: () => void this.#run.probe() });
@@ -193,8 +192,7 @@ export class Attempt {
   }
 
   #overdue(which: Overdue): void {
-    const { code, message } = OVERDUE[which](this.#given.document.limits);
-    this.#error ??= failure(code, message);
+    this.#error ??= OVERDUE[which](this.#given.document.limits);
     this.stop("timeout");
   }
 
@@ -250,12 +248,18 @@ export class Attempt {
     });
     this.#timings.gpu_ms = Date.now() - this.#begunAt;
     const ran = executionMs(messages);
-    if (ran !== null) this.#timings.exec_ms = ran;
+    const outputs = withoutFullPaths(entry?.outputs ?? this.#relay.outputs) as Record<string, unknown>;
+    if (ran !== null) {
+      this.#timings.exec_ms = ran;
+      this.#timings.load_ms = Math.min(this.#loads.ms, ran);
+    }
+    if (this.#box.jobsDone === 0 && this.#box.info.cold_start_ms !== undefined) this.#timings.cold_ms = this.#box.info.cold_start_ms;
     return {
       lease_id: lease,
       status,
       files: this.#uploader.files(),
-      comfy_outputs: withoutFiles(withoutFullPaths(entry?.outputs ?? this.#relay.outputs), this.#uploader.gone) as Record<string, unknown>,
+      // Whoever sees a name can fetch it [G17], also of a run that failed or was stopped.
+      comfy_outputs: Object.fromEntries(Object.entries(outputs).map(([node, output]) => [node, withoutFiles(output, this.#uploader.unfetchable(output))])),
       comfy_messages: messages,
       comfy_meta: entry?.meta ?? {},
       ...(error === null ? {} : { error }),

@@ -6,11 +6,17 @@ import type { ComfyFolders } from "./disk.ts";
 import { FileMemory } from "./file-memory.ts";
 import { Inputs } from "./inputs.ts";
 import { type Log, sleep, words } from "./log.ts";
-import { outputClasses as outputClassesOf } from "./seat-tag.ts";
+import { type LoaderClasses, loaderClasses } from "./model-loads.ts";
+import { outputClasses, SEAT_TAG_INPUT } from "./seat-tag.ts";
 
 export type BoxOptions = { comfy: Comfy; folders: ComfyFolders; workDir: string; info: RunnerInfo; log: Log };
 /** How often the log says that ComfyUI is still awaited (ms). */
 const LOOK_MS = 60_000;
+/** How often it is looked whether the last job is done with, before ComfyUI is put in order (ms). */
+const IDLE_MS = 200;
+
+/** Classes that are output nodes, and those that load models. */
+export type NodeClasses = { outputs: ReadonlySet<string>; loaders: LoaderClasses };
 
 /** How a finished job leaves ComfyUI, for whoever supervises it. */
 export type Aftermath = { oom: boolean; crashed: boolean; stuck: boolean };
@@ -25,6 +31,8 @@ export class Box {
   readonly inputs: Inputs;
   info: RunnerInfo;
   jobsDone = 0;
+  /** From the beginning of a job until ComfyUI was put in order after it. */
+  working = false;
   /** Set by the supervisor: false while the ComfyUI it started is known to be dead. */
   processAlive: () => boolean = () => true;
   /** Set by the supervisor: a job begins. */
@@ -39,7 +47,7 @@ export class Box {
   onReborn: () => Promise<void> = async () => {};
   /** False from the moment ComfyUI went away until it answers again: no work is asked for meanwhile. */
   here = true;
-  #classes: Set<string> | null = null;
+  #classes: NodeClasses | null = null;
   #workshop: string | null = null;
 
   constructor({ comfy, folders, workDir, info, log }: BoxOptions) {
@@ -52,15 +60,15 @@ export class Box {
     this.inputs = new Inputs(comfy, folders.folder("input"), workDir, log);
   }
 
-  /** Node classes that ComfyUI calls output nodes; asked once per ComfyUI process. */
-  async classes(): Promise<ReadonlySet<string>> {
-    this.#classes ??= outputClassesOf((await this.comfy.json("/object_info")) as Record<string, unknown>);
-    return this.#classes;
+  /** What ComfyUI says of its node classes; asked once per ComfyUI process. */
+  async classes(): Promise<NodeClasses> {
+    return this.#classes ?? this.learn((await this.comfy.json("/object_info")) as Record<string, unknown>);
   }
 
   /** Classes from an object_info that was read anyway. */
-  learn(objectInfo: Record<string, unknown>): void {
-    this.#classes = outputClassesOf(objectInfo);
+  learn(objectInfo: Record<string, unknown>): NodeClasses {
+    this.#classes = { outputs: outputClasses(objectInfo), loaders: loaderClasses(objectInfo) };
+    return this.#classes;
   }
 
   /** ComfyUI was started anew: nothing that was known about it holds. */
@@ -84,6 +92,10 @@ export class Box {
   async #back(): Promise<void> {
     const forever = new AbortController().signal;
     while (!(await this.ready(LOOK_MS, forever))) this.log("comfy_awaited", {});
+    // What the last job still stores must not be swept from under it.
+    while (this.working) await sleep(IDLE_MS);
+    // It may be the same process, met again after a cut line: its cache must not outlive our memory of the names in it.
+    await this.forgetRuns();
     this.here = true;
     this.log("comfy_back", {});
     this.sockets.prepare();
@@ -119,7 +131,22 @@ export class Box {
     this.#workshop = workshop;
   }
 
-  /** Empties ComfyUI's cache of outputs and our memory of their names. Models stay loaded. */
+  /** Before the first job, and when ComfyUI is back: no earlier run goes on, comes out of its cache, or has bytes in its folders [G23]. */
+  async forgetRuns(): Promise<void> {
+    try {
+      // Of a runner that was killed: nobody waits for it any more, and the next job would wait behind it.
+      for (const id of this.folders.owned ? await this.comfy.marked(SEAT_TAG_INPUT) : []) {
+        this.log("orphan_stopped", { job: id });
+        await this.comfy.forget(id);
+      }
+      await this.clear();
+    } catch (error) {
+      this.log("runs_kept", { error: words(error) });
+    }
+    await this.folders.sweep();
+  }
+
+  /** Empties ComfyUI's cache of outputs and our memory of their names. */
   async clear(): Promise<void> {
     await this.comfy.free(false);
     this.memory.forget();

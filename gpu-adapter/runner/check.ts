@@ -50,7 +50,7 @@ async function tinyJob(box: Box, say: Say): Promise<boolean> {
   const run = new Run(box, id, { message: ({ type, data }) => {
     if (data.prompt_id === id) events++;
     if (type === "executing" && data.node === null && data.prompt_id === id) void run.announced();
-  }, binary: quiet }, quiet);
+  }, binary: quiet, cut: quiet }, quiet);
   try {
     const socket = await box.sockets.take();
     run.follow(socket);

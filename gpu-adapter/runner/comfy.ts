@@ -96,6 +96,12 @@ export class Comfy {
     return has(queue.queue_running) ? "running" : has(queue.queue_pending) ? "pending" : "none";
   }
 
+  /** Ids of all prompts that wait or run and have `mark` somewhere in their graph. */
+  async marked(mark: string): Promise<string[]> {
+    const { queue_running, queue_pending } = queueAnswer.parse(await this.json("/queue", undefined, QUICK_MS));
+    return [...queue_pending, ...queue_running].flatMap(([, id, graph]) => (typeof id === "string" && stringifyJson(graph).includes(mark) ? [id] : []));
+  }
+
   /** Stops this prompt and no other: out of ComfyUI's queue if it waits, interrupted if it runs. */
   async stop(promptId: string): Promise<void> {
     const post = (path: string, body: object): Promise<Response> => this.#call(path, { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body), signal: AbortSignal.timeout(QUICK_MS) });
@@ -112,7 +118,7 @@ export class Comfy {
     await (await this.#call("/history", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ delete: [promptId] }), signal: AbortSignal.timeout(QUICK_MS) })).arrayBuffer();
   }
 
-  /** Empties the cache of node outputs; models stay loaded unless asked. */
+  /** Empties the cache of node outputs. ComfyUI unloads its models with it, asked or not (main.py: `flags.get("unload_models", free_memory)`). */
   async free(unloadModels: boolean): Promise<void> {
     const body = JSON.stringify({ unload_models: unloadModels, free_memory: true });
     await (await this.#call("/free", { method: "POST", headers: { "Content-Type": "application/json" }, body, signal: AbortSignal.timeout(QUICK_MS) })).arrayBuffer();

@@ -7,24 +7,25 @@ import { localKey } from "./output-files.ts";
 const MAX_NAMES = 50_000;
 
 export class FileMemory {
-  readonly #ids = new Map<string, string>();
+  /** By local name, then by seat tag. */
+  readonly #ids = new Map<string, Map<string, string>>();
 
   remember(seatTag: string, file: FileName, fileId: string): void {
-    this.#ids.set(`${seatTag}\n${localKey(file)}`, fileId);
+    const name = localKey(file);
+    const seats = this.#ids.get(name) ?? new Map<string, string>();
+    this.#ids.set(name, seats.set(seatTag, fileId));
     if (this.#ids.size <= MAX_NAMES) return;
     const oldest = this.#ids.keys().next();
     if (oldest.done !== true) this.#ids.delete(oldest.value);
   }
 
   recall(seatTag: string, file: FileName): string | null {
-    return this.#ids.get(`${seatTag}\n${localKey(file)}`) ?? null;
+    return this.#ids.get(localKey(file))?.get(seatTag) ?? null;
   }
 
   /** True when some seat's earlier run produced this name. */
   knows(file: FileName): boolean {
-    const suffix = `\n${localKey(file)}`;
-    for (const key of this.#ids.keys()) if (key.endsWith(suffix)) return true;
-    return false;
+    return this.#ids.has(localKey(file));
   }
 
   /** ComfyUI began anew, or its cache was emptied: no name of before can come again. */

@@ -48,6 +48,7 @@ export class Job {
   /** The result, or null when there is nobody to give it to. */
   async run(): Promise<RunResult | null> {
     this.#log("job", {});
+    this.#box.working = true;
     this.#box.beforeJob();
     this.#heart = setInterval(() => this.#beat(), this.#claim.heartbeat_s * 1000);
     const document = await this.#document();
@@ -57,7 +58,7 @@ export class Job {
     if (this.#stopped !== null) this.#attempt.stop(this.#stopped);
     const { result, crashed, oom, stuck } = await this.#attempt.run();
     if (this.#heart !== null) clearInterval(this.#heart);
-    this.#log("job_done", { status: result?.status ?? "dropped", code: result?.error?.code, exec_ms: result?.timings.exec_ms, upload_ms: result?.timings.upload_ms });
+    this.#log("job_done", { status: result?.status ?? "dropped", code: result?.error?.code, exec_ms: result?.timings.exec_ms, load_ms: result?.timings.load_ms, upload_ms: result?.timings.upload_ms });
     this.#aftermath = { crashed, oom, stuck };
     return result;
   }
@@ -74,7 +75,10 @@ export class Job {
     box.jobsDone++;
     // Memory that one graph exhausted is given back before the next one runs [Q54].
     if (this.#aftermath.oom) await box.comfy.free(true).catch((error: unknown) => this.#log("free_failed", { error: words(error) }));
+    const emptied = await box.folders.sweep();
+    if (emptied > 0) this.#log("emptied", { files: emptied });
     await box.afterJob(this.#aftermath);
+    box.working = false;
     if (this.#aftermath.crashed) box.vanished();
     if (box.here) box.sockets.prepare();
     void box.inputs.tidy();

@@ -48,8 +48,8 @@ export class Readiness {
     }
     if (signal.aborted) return false;
     this.#enter("inventory");
-    // Names of emptied files must not come back out of ComfyUI's cache after a restart of ours [G23].
-    if (this.#box.folders.emptiesFiles) await this.#box.clear();
+    // Names of emptied or foreign files must not come back out of ComfyUI's cache after a restart of ours [G23].
+    await this.#box.forgetRuns();
     const info: RunnerInfo = { ...this.#box.info, cold_start_ms: Math.round(performance.now()) };
     this.#box.info = info;
     this.#enter("ready");

@@ -15,6 +15,8 @@ export type RunSignals = {
   /** Something of this run happened; ms since the epoch. */
   activity(now: number): void;
   started(): void;
+  /** ComfyUI began this node; null: the run is over, or the line was cut. */
+  executing(node: string | null): void;
   /** ComfyUI said the run is over and history is written, or about to be. */
   ended(how: "announced" | "complete"): void;
   /** Storing failed for good. */
@@ -81,6 +83,10 @@ export class Relay {
     this.#drain();
   }
 
+  cut(): void {
+    this.#signals.executing(null);
+  }
+
   /** Resolves when every message has left, which means every file it names is committed. Throws what storing threw. */
   async settled(): Promise<void> {
     while (this.#uploads.size > 0) await Promise.all(this.#uploads);
@@ -108,6 +114,8 @@ export class Relay {
       this.#signals.started();
     }
     if (type === "execution_cached" && Array.isArray(data.nodes)) this.#cached = new Set(data.nodes.filter((node): node is string => typeof node === "string"));
+    if (ENDS.has(type)) this.#signals.executing(null);
+    else if (type === "executing") this.#signals.executing(typeof data.node === "string" ? data.node : null);
     const effect: Effect = ENDS.has(type) ? "ends" : type === "executing" ? (data.node === null ? "ends" : "turns") : "none";
     const shown = type === "execution_error" ? (withoutSeatTag(data) as Record<string, unknown>) : data;
     this.#outbox.push(comfyEvent(type, shown, false), effect);

@@ -6,10 +6,17 @@ import type { Box } from "./box.ts";
 import { ComfyError, type HistoryEntry, type PromptBody } from "./comfy.ts";
 import { ComfySocket } from "./comfy-socket.ts";
 import { type Log, sleep, words } from "./log.ts";
+import { loaderNodes } from "./model-loads.ts";
 import { outputNodes, tagOutputs } from "./seat-tag.ts";
 
 export type RunEnd = { how: "history"; entry: HistoryEntry } | { how: "gone"; why: string };
-export type RunListener = { message(message: { type: string; data: Record<string, unknown> }): void; binary(frame: Uint8Array): void };
+export type RunListener = {
+  message(message: { type: string; data: Record<string, unknown> }): void;
+  binary(frame: Uint8Array): void;
+  /** The line was cut: what follows may be missing something. */
+  cut(): void;
+};
+export type Order = { body: PromptBody; /** ids of its nodes that load models */ loaders: Set<string> };
 
 /** ComfyUI may be away this long before it counts as dead (ms); a supervised one that exited is dead at once. */
 const AWAY_MS = 15_000;
@@ -17,14 +24,15 @@ const AWAY_MS = 15_000;
 const HISTORY_MS = 5_000;
 
 /** What ComfyUI is asked to run: tagged outputs [G19], and exactly the outputs that passed validation when those are not all. */
-export async function promptBody(box: Box, document: JobDocument, clientId: string): Promise<PromptBody> {
-  const classes = await box.classes();
+export async function orderOf(box: Box, document: JobDocument, clientId: string): Promise<Order> {
+  const { outputs, loaders } = await box.classes();
   const graph = parseJson(document.prompt_json) as Record<string, unknown>;
-  const prompt = tagOutputs(graph, classes, document.seat_tag);
-  const all = outputNodes(graph, classes);
+  const prompt = tagOutputs(graph, outputs, document.seat_tag);
+  const all = outputNodes(graph, outputs);
   const wanted = document.outputs_to_execute;
   const narrowed = wanted.length > 0 && (document.partial || !all.every((id) => wanted.includes(id)));
-  return { prompt, prompt_id: document.prompt_id, client_id: clientId, extra_data: parseJson(document.extra_data_json) as object, ...(narrowed ? { partial_execution_targets: wanted } : {}) };
+  const body = { prompt, prompt_id: document.prompt_id, client_id: clientId, extra_data: parseJson(document.extra_data_json) as object, ...(narrowed ? { partial_execution_targets: wanted } : {}) };
+  return { body, loaders: loaderNodes(graph, loaders) };
 }
 
 export class Run {
@@ -56,7 +64,12 @@ export class Run {
   /** Listens on the run's socket; call before the prompt is posted. */
   follow(socket: ComfySocket): void {
     this.#socket = socket;
-    socket.listen({ message: (message) => this.#listener.message(message), binary: (frame) => this.#listener.binary(frame), closed: () => void this.probe() });
+    socket.listen({ message: (message) => this.#listener.message(message), binary: (frame) => this.#listener.binary(frame), closed: () => this.#cut() });
+  }
+
+  #cut(): void {
+    this.#listener.cut();
+    void this.probe();
   }
 
   /** ComfyUI announced the end: its history is there, or will be in a moment. */

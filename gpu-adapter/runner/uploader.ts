@@ -88,12 +88,22 @@ export class Uploader {
     return findFiles(output).some((file) => !this.#known.has(localKey(file)) && !this.gone.has(localKey(file)));
   }
 
+  /** Keys of the files that these outputs name and nobody can fetch: gone, or never stored because the run was stopped or storing failed. */
+  unfetchable(outputs: unknown): ReadonlySet<string> {
+    return new Set(findFiles(outputs).map(localKey).filter((key) => !this.#known.has(key)));
+  }
+
   async #storeFound(nodeId: string, output: unknown, cached: boolean, previous: Promise<void>): Promise<ProducedFile[]> {
     const found = [...findFiles(output), ...(cached ? [] : await this.#candidates(output))];
     const pending: Pending[] = [];
     try {
       for (const file of found) {
         if (cached && this.#recall(file)) continue;
+        if (!cached && this.#deps.memory.knows(file) && !(await this.#isWritten(file))) {
+          // A node named a file that this run did not write: the seat's own earlier one, or nobody's business.
+          if (!this.#recall(file)) this.#miss(file, nodeId);
+          continue;
+        }
         const content = await this.#limited(() => this.#read(file));
         if (content === null) this.#miss(file, nodeId);
         else if (this.#known.get(localKey(file))?.sha256 === content.sha256) await content.dispose();
@@ -234,6 +244,10 @@ export class Uploader {
       }
     }
     return found;
+  }
+
+  async #isWritten(file: FileName): Promise<boolean> {
+    return file.type === "input" || this.#startedAt === null || (await this.#isYoung(file, this.#startedAt));
   }
 
   async #isYoung(file: FileName, startedAt: number): Promise<boolean> {

@@ -1,5 +1,6 @@
 // How a run ended, read from what ComfyUI said: the one place where its words become an error code of the contract ([G] 6.9). Pure.
 import type { ErrorCode, JobError } from "../contract.ts";
+import { isModelFile } from "../file-names.ts";
 import { withoutSeatTag } from "./seat-tag.ts";
 
 type Json = Record<string, unknown>;
@@ -44,8 +45,6 @@ export function nodeError(data: Json): JobError {
   };
 }
 
-const MODEL_FILE = /\.(safetensors|sft|ckpt|pt|pth|bin|gguf|onnx)$/i;
-
 function errorsOf(body: Json): Json[] {
   const nodes = typeof body.node_errors === "object" && body.node_errors !== null ? Object.values(body.node_errors) : [];
   return nodes.flatMap((node: unknown) => {
@@ -56,7 +55,7 @@ function errorsOf(body: Json): Json[] {
 
 function isMissingModel(error: Json): boolean {
   const info = typeof error.extra_info === "object" && error.extra_info !== null ? (error.extra_info as Json) : {};
-  return error.type === "value_not_in_list" && typeof info.received_value === "string" && MODEL_FILE.test(info.received_value);
+  return error.type === "value_not_in_list" && isModelFile(info.received_value);
 }
 
 function validationCode(type: string | undefined, message: string, details: Json[]): ErrorCode {

@@ -1,9 +1,18 @@
 // The deadlines of one run: when it must have started, how long it may be silent, how long it may take in all ([Q57], `limits` of the job document).
 // Also the pulse that asks ComfyUI itself when its socket says nothing, because a message can be lost with a socket. Pure but for its one timer.
+import type { JobError } from "../contract.ts";
+import { failure } from "./conclude.ts";
 
 export type WatchLimits = { start_s: number; exec_s: number; idle_event_s: number };
 export type Overdue = "start" | "idle" | "exec";
 export type WatchHooks = { overdue(which: Overdue): void; quiet(): void };
+
+/** What an attempt says of a limit that was passed. */
+export const OVERDUE: Record<Overdue, (limits: WatchLimits) => JobError> = {
+  start: (limits) => failure("start_timeout", `ComfyUI did not begin the run within ${limits.start_s} s.`),
+  idle: (limits) => failure("exec_timeout", `Nothing was heard from the run for ${limits.idle_event_s} s.`),
+  exec: (limits) => failure("exec_timeout", `The run took longer than ${limits.exec_s} s.`),
+};
 
 /** Silence after which ComfyUI's history is asked (ms), and between two such questions. */
 const QUIET_MS = 5_000;

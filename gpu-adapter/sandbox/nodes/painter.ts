@@ -55,6 +55,21 @@ export const checkpointLoader: NodeClass = {
   },
 };
 
+/** Longest pretended loading, seconds. */
+const LONGEST_LOAD = 600;
+
+export const loadModel: NodeClass = {
+  info: painterNode("SandboxLoadModel", "Sandbox Load Model", "loaders", "the checkpoint as above, after the time that a real one takes to come from the disk. Like a real loader it cannot be interrupted.", ["MODEL", "CLIP", "VAE"], ["The painter.", "Reads prompts.", "Turns latents into pictures."]),
+  inputs: async (folders) => ({
+    required: { ckpt_name: [await folders.modelFiles("checkpoints"), { tooltip: "The checkpoint." }], seconds: ["FLOAT", floats({ default: 2, min: 0, max: LONGEST_LOAD, step: 0.1, tooltip: "How long it takes." })] },
+  }),
+  async run(inputs) {
+    const checkpoint = inputs.text("ckpt_name");
+    await sleep(inputs.number("seconds") * 1000);
+    return { outputs: (["model", "clip", "vae"] as const).map((kind) => ({ kind, checkpoint })) };
+  },
+};
+
 export const textEncode: NodeClass = {
   info: painterNode("CLIPTextEncode", "CLIP Text Encode (Prompt)", "conditioning", "keeps the words; colours, times of day and places steer the picture.", ["CONDITIONING"], ["The words."]),
   inputs: fixedInputs({ required: { text: ["STRING", { multiline: true, dynamicPrompts: true, tooltip: "What to paint." }], clip: ["CLIP", { tooltip: "From the checkpoint." }] } }),

@@ -5,13 +5,13 @@ import type { Writable } from "../json.ts";
 import type { InputGroups, NodeClass } from "./definition.ts";
 import { emptyImage, imageBlend, imageCrop, imageInvert, imageScale, imageScaleBy } from "./images.ts";
 import { loadImage } from "./load-image.ts";
-import { checkpointLoader, decode, emptyLatent, sampler, textEncode } from "./painter.ts";
+import { checkpointLoader, decode, emptyLatent, loadModel, sampler, textEncode } from "./painter.ts";
 import { previewImage, saveImage } from "./save-image.ts";
-import { sandboxFail, sandboxFiles, sandboxSleep, sandboxText } from "./support.ts";
+import { sandboxFail, sandboxFiles, sandboxLeaveFile, sandboxNameFile, sandboxSleep, sandboxText } from "./support.ts";
 
 const ALL: readonly NodeClass[] = [
   sampler, checkpointLoader, textEncode, decode, emptyLatent, saveImage, previewImage, loadImage, imageScale, imageScaleBy, imageInvert, emptyImage, imageCrop, imageBlend,
-  sandboxSleep, sandboxFail, sandboxText, sandboxFiles,
+  loadModel, sandboxSleep, sandboxFail, sandboxText, sandboxFiles, sandboxLeaveFile, sandboxNameFile,
 ];
 
 export const NODES: ReadonlyMap<string, NodeClass> = new Map(ALL.map((node) => [node.info.name, node]));

@@ -137,6 +137,25 @@ async function writeAll(prefix: string, hue: number, note: string, run: NodeRun)
   };
 }
 
+export const sandboxLeaveFile: NodeClass = {
+  info: supportNode("SandboxLeaveFile", "Sandbox Leave File", "Writes a text file and names it nowhere, as careless nodes do.", [], true),
+  inputs: fixedInputs({ required: { filename_prefix: ["STRING", { default: "left/behind" }], text: ["STRING", { default: "not for anybody else" }], type: [["output", "temp"]], seed: SEED } }),
+  async run(inputs, run) {
+    const place = await savePlace(run.folders, inputs.text("type") === "temp" ? "temp" : "output", inputs.text("filename_prefix"), SIZE, SIZE);
+    await writeFile(join(place.folder, fileName(place, 0, ".txt")), inputs.text("text"));
+    return { outputs: [], ui: { text: ["left"] } };
+  },
+};
+
+export const sandboxNameFile: NodeClass = {
+  info: supportNode("SandboxNameFile", "Sandbox Name File", "Names a file as its output without writing it, be it there or not.", [], true),
+  inputs: fixedInputs({ required: { filename: ["STRING", {}], subfolder: ["STRING", { default: "" }], type: [["output", "temp", "input"]], seed: SEED } }),
+  run(inputs) {
+    const file: FileRef = { filename: inputs.text("filename"), subfolder: inputs.text("subfolder"), type: inputs.text("type") };
+    return Promise.resolve({ outputs: [], ui: { images: [file] } });
+  },
+};
+
 export const sandboxFiles: NodeClass = {
   info: supportNode("SandboxFiles", "Sandbox Files", "Writes an animated WEBP, a GIF, a WAV and a text file; one file is named under two keys.", [], true),
   inputs: fixedInputs({

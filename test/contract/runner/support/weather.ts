@@ -11,6 +11,8 @@ export type Fault = {
   times: number;
   /** `drop`: never arrives. `lose`: arrives, the answer does not come back. A number: answered with this status, never arrives. */
   what: "drop" | "lose" | number;
+  /** Said with a status, as JSON. */
+  body?: unknown;
 };
 export type Passed = { method: string; path: string; status: number | "dropped" | "lost" | "upgraded" };
 
@@ -70,11 +72,11 @@ export class Weather {
     this.#server.closeAllConnections();
   }
 
-  #faultOf(incoming: IncomingMessage): Fault["what"] | null {
+  #faultOf(incoming: IncomingMessage): Fault | null {
     const found = this.#faults.find((fault) => fault.times > 0 && fault.path.test(incoming.url ?? "") && (fault.method === undefined || fault.method === incoming.method));
     if (found === undefined) return null;
     found.times--;
-    return found.what;
+    return found;
   }
 
   #note(incoming: IncomingMessage, status: Passed["status"]): void {
@@ -82,7 +84,8 @@ export class Weather {
   }
 
   #pass(incoming: IncomingMessage, response: ServerResponse): void {
-    const fault = this.#faultOf(incoming);
+    const met = this.#faultOf(incoming);
+    const fault = met?.what ?? null;
     if (fault === "drop") {
       this.#note(incoming, "dropped");
       return void incoming.socket.destroy();
@@ -90,7 +93,8 @@ export class Weather {
     if (typeof fault === "number") {
       this.#note(incoming, fault);
       incoming.resume();
-      incoming.once("end", () => response.writeHead(fault, { "Content-Type": "text/plain" }).end("weather"));
+      const [type, text] = met?.body === undefined ? ["text/plain", "weather"] : ["application/json", JSON.stringify(met.body)];
+      incoming.once("end", () => response.writeHead(fault, { "Content-Type": type }).end(text));
       return;
     }
     const onward = request({ host: this.#target.hostname, port: this.#target.port, method: incoming.method, path: incoming.url, headers: incoming.headers }, (answer) => {
@@ -112,7 +116,7 @@ export class Weather {
 
   #upgrade(incoming: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on("error", () => {});
-    const fault = this.#faultOf(incoming);
+    const fault = this.#faultOf(incoming)?.what ?? null;
     if (fault !== null) {
       this.#note(incoming, typeof fault === "number" ? fault : "dropped");
       if (typeof fault === "number") socket.end(`HTTP/1.1 ${fault} Weather\r\nContent-Length: 0\r\nConnection: close\r\n\r\n`);
