@@ -1,7 +1,9 @@
 // Runners of the bench at the product's own door: pool sockets as gpu-adapter/contract.ts has them. They do no work, so that what is measured is the platform.
 import { WebSocket } from "ws";
 import type { PlatformFrame, RunnerEvent, RunnerFrame, RunnerInfo, RunResult, Work } from "../../gpu-adapter/contract.ts";
-import type { Room } from "./product.ts";
+
+/** Where runners of one pool dial in. */
+export type PoolDoor = { /** `ws://…/next` */ poolUrl: string; poolToken: string };
 
 export class PoolRunner {
   /** Called the moment a work frame is here. */
@@ -17,8 +19,8 @@ export class PoolRunner {
   }
 
   /** Connects and says hello; asks for nothing yet. */
-  static async connect(room: Room, id: string): Promise<PoolRunner> {
-    const socket = new WebSocket(room.poolUrl, { headers: { Authorization: `Bearer ${room.poolToken}` }, perMessageDeflate: false });
+  static async connect(door: PoolDoor, id: string): Promise<PoolRunner> {
+    const socket = new WebSocket(door.poolUrl, { headers: { Authorization: `Bearer ${door.poolToken}` }, perMessageDeflate: false });
     const runner = new PoolRunner(socket, { id, version: "bench", mode: "pull" });
     await new Promise<void>((resolve, reject) => {
       socket.once("error", reject);

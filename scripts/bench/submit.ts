@@ -1,5 +1,7 @@
 // Submit, the whole path: sign-in, validation against a real object_info, admission, durable commit. 20 users at once, 50 jobs each, 8 to 30 KB.
-// Beside it, round by round, BullMQ behind a server that only parses (`bare`) and behind one that also checks what the product checks (`whole`).
+// Beside it, round by round, BullMQ behind a server that only parses (`bare`) and behind one that also checks what the product checks (`whole`); and the
+// floor: a bare object that parses and stores.
+import { startBareObject } from "./bare-object.ts";
 import { makeAgent, median, percentile, post, type Print, rounded, type Target } from "./driver.ts";
 import { hasRedis, type Peer, startPeer } from "./peer-bullmq.ts";
 import { asTarget, startProduct } from "./product.ts";
@@ -45,14 +47,16 @@ function report(print: Print, { name, rounds }: Case, suite: string): void {
 /** Round against round: the two were measured one after the other. */
 function compare(print: Print, ours: Case, theirs: Case): void {
   const ratios = (of: (one: Burst) => number): number => median(ours.rounds.map((one, n) => of(one) / of(theirs.rounds[n] ?? one)));
-  print({ suite: "peers", case: `submit/product:${theirs.name}`, metric: "throughput_ratio", value: rounded(ratios(rate)), unit: "x" });
-  print({ suite: "peers", case: `submit/product:${theirs.name}`, metric: "p99_ratio", value: rounded(ratios(({ each }) => percentile(each, 0.99))), unit: "x" });
+  print({ suite: "peers", case: `submit/${ours.name}:${theirs.name}`, metric: "throughput_ratio", value: rounded(ratios(rate)), unit: "x" });
+  print({ suite: "peers", case: `submit/${ours.name}:${theirs.name}`, metric: "p99_ratio", value: rounded(ratios(({ each }) => percentile(each, 0.99))), unit: "x" });
 }
 
 export async function run(args: string[], print: Print): Promise<void> {
   const rounds = Number(args[0] ?? ROUNDS);
   const product = await startProduct(USERS, 1);
+  const bare = await startBareObject();
   const ours: Case = { name: "product", target: asTarget(product), rounds: [] };
+  const least: Case = { name: "bare-object", target: bare.target, rounds: [] };
   const peers: Peer[] = [];
   const theirs: Case[] = [];
   try {
@@ -62,16 +66,17 @@ export async function run(args: string[], print: Print): Promise<void> {
       for (const front of ["bare", "whole"] as const) theirs.push({ name: `bullmq-${front}/${fsync}`, target: { url: () => peer.urls[front], headers: ours.target.headers }, rounds: [] });
     }
     // Compilers and caches of every case get the same warm-up.
-    for (const { target } of [ours, ...theirs]) await burst(target, USERS, JOBS, 900_000);
+    for (const { target } of [ours, least, ...theirs]) await burst(target, USERS, JOBS, 900_000);
     for (let round = 0; round < rounds; round++) {
-      for (const one of [ours, ...theirs]) one.rounds.push(await burst(one.target, USERS, JOBS, round * USERS * JOBS));
+      for (const one of [ours, least, ...theirs]) one.rounds.push(await burst(one.target, USERS, JOBS, round * USERS * JOBS));
       for (const peer of peers) await peer.clear();
     }
-    report(print, ours, "submit");
+    for (const one of [ours, least]) report(print, one, "submit");
     for (const one of theirs) report(print, one, "peers");
-    for (const one of theirs) compare(print, ours, one);
+    for (const one of theirs) for (const mine of [ours, least]) compare(print, mine, one);
   } finally {
     for (const peer of peers) await peer.close();
+    await bare.close();
     await product.close();
   }
 }
