@@ -3,6 +3,7 @@
 // Bodies that travel on to a client unchanged are JSON *strings*, made once in the object: no clone, no second serialisation.
 import type { CatalogReport, ClaimAnswer, ClaimRequest, CommitRequest, FileName, RunnerEvent, RunResult, StorageType, UploadFile, Work } from "../gpu-adapter/contract.ts";
 import type { PoolProvider, PoolSettings } from "../gpu-adapter/pool-settings.ts";
+import type { RunnerLine } from "./instructor-contract.ts";
 
 /** Every reason a workshop may say no; `workers/errors.ts` turns each into HTTP in one exhaustive switch. */
 export type RefusalReason =
@@ -103,7 +104,7 @@ export type PoolCatalog = { pool: string; digest: string; reported: number };
 export type Health = {
   workshop: string; revision: number; mode: string; switches: "open" | "paused" | "draining" | "closed";
   jobs: { waiting: number; live: number; ended: number };
-  runners: { id: string; pool: string; busy: boolean; gpu: string | null; comfyui: string | null; last_seen: number }[];
+  runners: RunnerLine[];
   seats: number; sockets: number;
 };
 

@@ -62,7 +62,7 @@ export class HttpRunner {
 
   health(): RunnerHealth {
     const { box, catalog, readiness } = this.#parts;
-    const status = this.#draining.signal.aborted ? "draining" : readiness.stage !== "ready" || !box.here ? "starting" : this.#running !== null ? "busy" : "ok";
+    const status = this.#draining.signal.aborted ? "draining" : !readiness.ready ? "starting" : this.#running !== null ? "busy" : "ok";
     const digest = catalog.digest === undefined ? {} : { catalog_digest: catalog.digest };
     return { status, stage: readiness.stage, missing: readiness.missing, uptime_s: Math.round(process.uptime()), jobs_done: box.jobsDone, ...digest, runner: box.info };
   }

@@ -32,7 +32,7 @@ beforeAll(async () => {
   line = new Weather(url);
   command = `"${process.execPath}" "${join(ROOT, "gpu-adapter/sandbox/main.ts")}" --port ${port} --dir "${dir}" --step-ms 10`;
   runner = box.start(["--comfy", await line.open(), "--comfy-cmd", command]);
-  await runner.logged("socket_up");
+  await runner.ready();
 });
 afterAll(async () => {
   await box?.end();
@@ -108,14 +108,14 @@ describe("a ComfyUI that is started anew", () => {
   test("[G19] after as many jobs as `--restart-after` says, between two jobs", async () => {
     expect(await runner.stop()).toBe(0);
     runner = box.start(["--comfy", line.origin, "--comfy-cmd", command, "--restart-after", "2"]);
-    await runner.logged("socket_up");
+    await runner.ready();
     const client = box.room.client(7);
     for (const n of [1, 2, 3]) expect((await client.ended(await client.submit(colourGraph(0x700000 + n, "counted")))).outputs["2"]?.images, String(n)).toHaveLength(1);
     expect(await runner.logged("comfy_restart")).toMatchObject({ reason: "jobs" });
     expect(runner.lines.filter(({ event }) => event === "job" || event === "comfy_restart").map(({ event }) => event)).toEqual(["job", "job", "comfy_restart", "job"]);
     expect(await runner.stop()).toBe(0);
     runner = box.start(["--comfy", line.origin, "--comfy-cmd", command]);
-    await runner.logged("socket_up");
+    await runner.ready();
   });
 });
 

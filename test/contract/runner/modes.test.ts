@@ -198,7 +198,7 @@ describe("a ComfyUI of its own", () => {
     const command = `"${process.execPath}" "${join(ROOT, "gpu-adapter/sandbox/main.ts")}" --port ${port} --dir "${dir}" --step-ms 10`;
     const runner = box.start(["--comfy", url, "--comfy-cmd", command]);
     try {
-      await runner.logged("socket_up");
+      await runner.ready();
       const client = box.room.client(7);
       await client.open();
       const job = await client.submit({ ...sleepGraph(1.5, 0x999999), "4": { class_type: "ImageInvert", inputs: { image: ["2", 0] } }, "5": { class_type: "SaveImage", inputs: { images: ["4", 0], filename_prefix: "crashed" } } });
