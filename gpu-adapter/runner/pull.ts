@@ -4,7 +4,7 @@ import type { PlatformFrame, RunnerFrame, RunResult, Work } from "../contract.ts
 import { backoffMs, RECONNECT } from "./backoff.ts";
 import type { Box } from "./box.ts";
 import type { CatalogKeeper } from "./catalog-keeper.ts";
-import { deliverResult } from "./deliver.ts";
+import { deliverResult, deliveryMs } from "./deliver.ts";
 import { Job } from "./job.ts";
 import { type Log, sleep, words } from "./log.ts";
 import { PoolRoutes, Refused } from "./platform.ts";
@@ -15,8 +15,6 @@ export type PullOptions = { platform: string; pool: string; token: string };
 
 /** The socket has this long to confirm a result before it goes by HTTP as well (ms). */
 const RESULT_ACK_MS = 5_000;
-/** A result nobody took after this long belongs to a lease that is long over (ms). */
-const RESULT_MS = 10 * 60_000;
 /** Tries in a row that never opened: then the long poll asks, which also says why. */
 const SOCKET_TRIES = 3;
 const POLL_MS = 20_000;
@@ -173,7 +171,7 @@ export class PullRunner {
       job.askedForNext = false;
     }
     await job.channel.flush(RESULT_ACK_MS);
-    const delivery = await deliverResult(job.routes, result, RESULT_MS, this.#log);
+    const delivery = await deliverResult(job.routes, result, deliveryMs(job.leaseSeconds), this.#log);
     this.#log("result_posted", { job: job.dispatch.job_id, status: result.status, answer: delivery });
   }
 
