@@ -128,7 +128,7 @@ async function main(): Promise<number> {
   const box = new Box({ comfy: new Comfy(given.comfy), folders: new ComfyFolders(given.folders), workDir: given.workDir, info, log });
   const catalog = new CatalogKeeper(box, log);
   const readiness = new Readiness(box, catalog, { nodes: given.requiredNodes, models: given.requiredModels }, log);
-  const supervisor = given.comfyCmd === null ? null : new Supervisor(given.comfyCmd, box, given.restartAfter, log);
+  const supervisor = given.comfyCmd === null ? null : new Supervisor(given.comfyCmd, box, given, log);
   log("runner", { version: VERSION, mode: given.mode, runner: info.id, comfy: given.comfy, up_ms: Math.round(performance.now()) });
   supervisor?.start();
   try {

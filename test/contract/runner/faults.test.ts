@@ -117,6 +117,21 @@ describe("a ComfyUI that is started anew", () => {
     runner = box.start(["--comfy", line.origin, "--comfy-cmd", command]);
     await runner.ready();
   });
+
+  test("[G19] when it hangs although nothing runs: noticed after `--hang-after`, ended by force, and the job that waits meanwhile runs", async () => {
+    expect(await runner.stop()).toBe(0);
+    runner = box.start(["--comfy", line.origin, "--comfy-cmd", command, "--hang-after", "8"]);
+    await runner.ready();
+    const client = box.room.client(7);
+    expect((await client.ended(await client.submit(colourGraph(0x710000, "before")))).outputs["2"]?.images).toHaveLength(1);
+    const { pid } = await runner.logged("comfy_started");
+    // Its port still takes connections, its process answers nothing and hears no SIGTERM.
+    process.kill(Number(pid), "SIGSTOP");
+    expect(await runner.logged("comfy_restart")).toMatchObject({ reason: "hung" });
+    expect((await client.ended(await client.submit(colourGraph(0x710001, "after")))).outputs["2"]?.images).toHaveLength(1);
+    expect(runner.lines.filter(({ event }) => event === "comfy_started" || event === "comfy_restart" || event === "job_done").map(({ event }) => event)).toEqual(["comfy_started", "job_done", "comfy_restart", "comfy_started", "job_done"]);
+    expect(() => process.kill(Number(pid), 0)).toThrow(/ESRCH/);
+  });
 });
 
 describe("runs of unusual size", () => {
