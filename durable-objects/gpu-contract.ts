@@ -1,8 +1,7 @@
 // The door of a workshop object for its GPUs: what operators may ask and what comes back. Plain data only; refusals are values [CF16].
 // Times are ms since the epoch, durations ms, money micro-units of the workshop's currency.
 import type { PoolProvider } from "../gpu-adapter/pool-settings.ts";
-import type { Answer } from "./contract.ts";
-import type { RunnerLine } from "./instructor-contract.ts";
+import type { Answer, RunnerLine } from "./contract.ts";
 
 export type PoolView = {
   pool: string; provider: PoolProvider; position: number; slots: number; draining: boolean; groups: readonly string[] | null;

@@ -1,6 +1,6 @@
 // Who is connected to run jobs, and how each runner stands, in words. Pure over the sockets' attachments, so it is the same before and after hibernation.
 import type { RunnerStage } from "../gpu-adapter/contract.ts";
-import type { RunnerLine } from "./instructor-contract.ts";
+import type { RunnerLine } from "./contract.ts";
 import type { RunnerSocket } from "./sockets.ts";
 
 /** `at` of every runner's socket; those that have not introduced themselves are left out. */
