@@ -54,6 +54,9 @@ export class Supervisor {
     this.#pulseMs = (hangAfter * 1000) / SILENCES;
     this.#log = log;
     box.processAlive = () => this.#child !== null;
+    box.onAnswer = () => {
+      this.#answered = true;
+    };
     box.afterJob = (aftermath) => this.#afterJob(aftermath);
     box.unwell = (aftermath) => restartReason(this.#after(aftermath), aftermath, this.#rule) !== null;
     box.beforeJob = () => {
@@ -118,6 +121,7 @@ export class Supervisor {
 
   async #restart(reason: string): Promise<void> {
     this.#log("comfy_restart", { reason });
+    this.#box.dismiss();
     await this.#kill();
     this.#box.vanished();
     this.#spawn();

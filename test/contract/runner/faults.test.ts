@@ -131,6 +131,9 @@ describe("a ComfyUI that is started anew", () => {
     expect((await client.ended(await client.submit(colourGraph(0x710001, "after")))).outputs["2"]?.images).toHaveLength(1);
     expect(runner.lines.filter(({ event }) => event === "comfy_started" || event === "comfy_restart" || event === "job_done").map(({ event }) => event)).toEqual(["comfy_started", "job_done", "comfy_restart", "comfy_started", "job_done"]);
     expect(() => process.kill(Number(pid), 0)).toThrow(/ESRCH/);
+    expect(await runner.stop()).toBe(0);
+    runner = box.start(["--comfy", line.origin, "--comfy-cmd", command]);
+    await runner.ready();
   });
 });
 
