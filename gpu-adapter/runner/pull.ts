@@ -69,8 +69,8 @@ export class PullRunner {
   /** The stage goes along, so that whoever waits for this GPU sees it come up. The catalog of one that is not ready may lack what it will have. */
   #hello(): RunnerFrame {
     const { stage, missing, ready } = this.#readiness;
-    const words = missing.slice(0, MISSING_MOST).map((what) => what.slice(0, MISSING_LENGTH));
-    return { type: "hello", runner: this.#box.info, stage, missing: words, ...(ready ? { catalog_digest: this.#catalog.digest } : {}), ...(this.#job === null ? {} : { lease_id: this.#job.lease }) };
+    const lacking = missing.slice(0, MISSING_MOST).map((what) => what.slice(0, MISSING_LENGTH));
+    return { type: "hello", runner: this.#box.info, stage, missing: lacking, ...(ready ? { catalog_digest: this.#catalog.digest } : {}), ...(this.#job === null ? {} : { lease_id: this.#job.lease }) };
   }
 
   /** No new work; the running job is interrupted and reported. Resolves when its result is delivered, at most after `withinMs`. */
