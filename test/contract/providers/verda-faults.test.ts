@@ -206,7 +206,9 @@ describe("a provider that says no", () => {
     await pictureOf(client, job);
     expect(runsOf([open], job)).toBe(1);
     const { circuit } = await room.state("shut");
-    expect(circuit).toMatchObject({ state: "open", code });
+    // Its three seconds may be over by now; that they were taken is in the notes.
+    expect(circuit.code).toBe(code);
+    expect(["open", "half_open"]).toContain(circuit.state);
     expect((await room.notes("shut")).some((line) => /no jobs go there for 3 s; they go to the next pool/.test(line))).toBe(true);
   });
 
