@@ -1,7 +1,7 @@
 // The door of a workshop object: what the edge may ask of it and what it answers. Plain data only (structured clone), refusals are values [CF16],
 // and shapes stay compatible one version both ways because a new Worker may meet an old object after a deploy [CF4].
 // Bodies that travel on to a client unchanged are JSON *strings*, made once in the object: no clone, no second serialisation.
-import type { CatalogReport, ClaimAnswer, ClaimRequest, CommitRequest, FileName, RunnerEvent, RunResult, StorageType, UploadFile, Work } from "../gpu-adapter/contract.ts";
+import type { CatalogReport, ClaimAnswer, ClaimRequest, CommitRequest, FileName, RunnerEvent, RunnerStage, RunResult, StorageType, UploadFile, Work } from "../gpu-adapter/contract.ts";
 import type { PoolProvider, PoolSettings } from "../gpu-adapter/pool-settings.ts";
 
 /** Every reason a workshop may say no; `workers/errors.ts` turns each into HTTP in one exhaustive switch. */
@@ -99,11 +99,14 @@ export type CommitFile = UploadFile & { key: string };
 /** The digest of the catalog each pool speaks for, most recent report first. */
 export type PoolCatalog = { pool: string; digest: string; reported: number };
 
+/** `stage`: how far it has come since its start, null when it did not say; `missing`: required there and not found; `says`: both, or what it does, in words. */
+export type RunnerLine = { id: string; pool: string; busy: boolean; stage: RunnerStage | null; missing: string[]; says: string; gpu: string | null; comfyui: string | null; last_seen: number };
+
 /** What the shell pushes to the health page; nothing secret. */
 export type Health = {
   workshop: string; revision: number; mode: string; switches: "open" | "paused" | "draining" | "closed";
   jobs: { waiting: number; live: number; ended: number };
-  runners: { id: string; pool: string; busy: boolean; gpu: string | null; comfyui: string | null; last_seen: number }[];
+  runners: RunnerLine[];
   seats: number; sockets: number;
 };
 

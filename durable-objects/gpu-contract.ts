@@ -1,7 +1,7 @@
 // The door of a workshop object for its GPUs: what operators may ask and what comes back. Plain data only; refusals are values [CF16].
 // Times are ms since the epoch, durations ms, money micro-units of the workshop's currency.
 import type { PoolProvider } from "../gpu-adapter/pool-settings.ts";
-import type { Answer } from "./contract.ts";
+import type { Answer, RunnerLine } from "./contract.ts";
 
 export type PoolView = {
   pool: string; provider: PoolProvider; position: number; slots: number; draining: boolean; groups: readonly string[] | null;
@@ -15,6 +15,8 @@ export type PoolView = {
   circuit: { state: "closed" | "open" | "half_open"; until: number | null; code: string | null; says: string | null };
   startup: { p50: number; p90: number; measured: number };
   machines: { up: number; by_state: Readonly<Record<string, number>>; available: boolean | null; min: number | null; max: number | null; paused: boolean; state: string; at: number } | null;
+  /** Those that are connected, with what they say of themselves. */
+  runners: RunnerLine[];
   /** Why `machines` is null, when the provider was asked and said nothing usable. */
   silent: string | null;
   warm: { wanted: number; why: "order" | "session" | "none"; until: number | null; applied: number | null; fault: string | null };

@@ -1,6 +1,6 @@
 // The instructor's door of a workshop object: what may be asked, what comes back. Plain data only; refusals are values [CF16].
 // Times are ms since the epoch, durations ms, money micro-units of the workshop's currency.
-import type { Answer, JobState, Role } from "./contract.ts";
+import type { Answer, JobState, Role, RunnerLine } from "./contract.ts";
 
 export type Switch = "open" | "paused" | "draining" | "closed";
 export type Mode = "fifo" | "round_robin" | "fair" | "priority";
@@ -76,7 +76,6 @@ export type PoolLine = {
   circuit: "closed" | "open" | "half_open"; circuit_until: number | null; circuit_code: string | null;
 };
 export type SlotLine = { slot: string; pool: string; open: boolean; job: string | null; seat: string | null; runner: string | null; since: number };
-export type RunnerLine = { id: string; pool: string; busy: boolean; gpu: string | null; comfyui: string | null; last_seen: number };
 
 /** Sections of the overview; a frame to a dashboard carries those that changed. */
 export type Overview = {

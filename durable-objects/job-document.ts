@@ -15,6 +15,18 @@ import type { Sql } from "./sql.ts";
 /** Signed addresses outlive the longest run by this much (ms), so that a slow upload still finds its door open. */
 export const URL_SLACK_MS = 600_000;
 
+/**
+ * A runner's limits end this much (ms) before the queue's own deadlines [Q57], so that its verdict, with ComfyUI's messages and the files made so far, is there
+ * before the attempt is closed without it: 12 s for ComfyUI to stop when interrupted, 4 s for the last files (attempt.ts), the rest for the way. Of a limit
+ * too short for that at most a quarter goes: then the runner is first if ComfyUI stops soon.
+ */
+const HEAD_START_MS = 20_000;
+
+/** What a runner is told of a deadline of the queue (ms); answers seconds. */
+function runnersShare(deadline: number): number {
+  return (deadline - Math.min(HEAD_START_MS, deadline / 4)) / 1000;
+}
+
 export type DeskEnv = { SESSION_SECRET: string; FILES: R2Bucket };
 type Rest = Omit<JobDocument, "prompt_json" | "extra_data_json">;
 type Made = { ok: true; document: { job?: JobDocument; job_url?: string } } | Refusal;
@@ -56,7 +68,7 @@ export class JobDocuments {
       partial: facts.partial,
       seat_tag: this.#tag(facts.seat),
       inputs: facts.inputs.map((input) => ({ name: input.name, url: fileUrl(at.baseUrl, signFile(this.#env.SESSION_SECRET, { op: "get", key: input.key, size: input.size, exp: at.expires })), sha256: input.sha256, size: input.size })),
-      limits: { input_fetch_s: 300, start_s: pool.startAfterClaim / 1000, exec_s: pool.execLimit[job.kind] / 1000, idle_event_s: pool.silence / 1000, upload_s: 900, max_files: 1000, max_total_bytes: 20 * 1024 ** 3 },
+      limits: { input_fetch_s: 300, start_s: runnersShare(pool.startAfterClaim), exec_s: runnersShare(pool.execLimit[job.kind]), idle_event_s: runnersShare(pool.silence), upload_s: 900, max_files: 1000, max_total_bytes: 20 * 1024 ** 3 },
       preview: { enabled: true, max_fps: 4 },
       trace_id: `${ref.job}.${ref.attempt}`,
     };

@@ -4,6 +4,7 @@ import { endedCount } from "./job-store.ts";
 import { writeBase } from "./log-store.ts";
 import { poolConfig } from "./pool-setup.ts";
 import { refused } from "./refusals.ts";
+import { runnerLines } from "./runner-lines.ts";
 import { putSeats, seatIdentity, seatList } from "./seat-store.ts";
 import type { Shell } from "./shell.ts";
 
@@ -74,7 +75,6 @@ export class OperatorDoor {
     const missing = this.#shell.missing();
     if (missing) return missing;
     const { workshop, jobs, attempts } = this.#shell.engine.state;
-    const runners = this.#shell.sockets.runners().filter(({ at }) => at.runner !== null);
     return {
       ok: true,
       health: {
@@ -83,7 +83,7 @@ export class OperatorDoor {
         mode: workshop.mode,
         switches: workshop.switch,
         jobs: { waiting: jobs.size - attempts.size, live: attempts.size, ended: endedCount(this.#shell.sql) },
-        runners: runners.map(({ at }) => ({ id: at.runner?.id ?? "", pool: at.pool, busy: at.job !== null, gpu: at.runner?.gpu_name ?? null, comfyui: at.runner?.comfyui_version ?? null, last_seen: at.since })),
+        runners: runnerLines(this.#shell.sockets.runners()),
         seats: seatList(this.#shell.sql).length,
         sockets: this.#shell.sockets.count(),
       },

@@ -1,6 +1,6 @@
 // The room at a glance, for its instructor: what the queue's state, the rows and the sockets say right now, in sections. Nothing is guessed in between.
-import type { Role } from "./contract.ts";
-import type { JobLine, Notice, Overview, PoolLine, RunnerLine, SeatLine, SlotLine } from "./instructor-contract.ts";
+import type { Role, RunnerLine } from "./contract.ts";
+import type { JobLine, Notice, Overview, PoolLine, SeatLine, SlotLine } from "./instructor-contract.ts";
 import { writeParameters } from "./param-names.ts";
 import { type Forecasts, placeRow } from "./place-view.ts";
 import type { Job, Pool, QueueState } from "./queue/index.ts";

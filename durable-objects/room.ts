@@ -4,7 +4,7 @@ import { AuditStore } from "./audit-store.ts";
 import { DashboardHall } from "./dashboard-hall.ts";
 import type { Engine } from "./engine.ts";
 import { Extras } from "./extras.ts";
-import type { Overview, RunnerLine } from "./instructor-contract.ts";
+import type { Overview } from "./instructor-contract.ts";
 import { jobsBySeq } from "./job-search.ts";
 import { keepLog } from "./log-store.ts";
 import { currentNotices, noticeFrame } from "./notices.ts";
@@ -12,6 +12,7 @@ import { overviewOf } from "./overview.ts";
 import { Places } from "./places.ts";
 import { Pulse } from "./pulse.ts";
 import type { Decision } from "./queue/index.ts";
+import { runnerLines } from "./runner-lines.ts";
 import type { Run } from "./runner-protocol.ts";
 import { seatList } from "./seat-store.ts";
 import { type SeatSocket, send, type Sockets } from "./sockets.ts";
@@ -78,7 +79,7 @@ export class Room {
     const workshop = meta("workshop") ?? "";
     return overviewOf({
       workshop, title: meta("title") ?? workshop, now: engine.now(), state, forecasts, seats: seatList(sql), pages: sockets.pagesBySeat(), totals: this.audit.totals(),
-      runners: runnerLines(sockets), notices: currentNotices(sql, engine.now()), lines: (seqs) => jobsBySeq(sql, state, forecasts, seqs),
+      runners: runnerLines(sockets.runners()), notices: currentNotices(sql, engine.now()), lines: (seqs) => jobsBySeq(sql, state, forecasts, seqs),
     });
   }
 
@@ -87,8 +88,4 @@ export class Room {
     const { sql, engine } = this.#parts;
     keepLog(sql, engine.state, engine.revision, engine.now());
   }
-}
-
-function runnerLines(sockets: Sockets): RunnerLine[] {
-  return sockets.runners().flatMap(({ at }) => (at.runner === null ? [] : [{ id: at.runner.id, pool: at.pool, busy: at.job !== null, gpu: at.runner.gpu_name ?? null, comfyui: at.runner.comfyui_version ?? null, last_seen: at.since }]));
 }

@@ -28,11 +28,12 @@ export class RunnerHall {
   readonly #run: Run;
   readonly #poolSetup: (pool: string) => PoolSetup | null;
   readonly #gather: (entry: Entry) => void;
+  readonly #touch: () => void;
   readonly #pollers = new Map<string, Poller>();
   /** Frames that came behind a result that is not decided yet, by socket: they are read after it. */
   readonly #behind = new Map<WebSocket, (string | ArrayBuffer)[]>();
 
-  constructor(parts: { sockets: Sockets; engine: Engine; desk: RunnerDesk; protocol: RunnerProtocol; run: Run; gather: (entry: Entry) => void; poolSetup: (pool: string) => PoolSetup | null }) {
+  constructor(parts: { sockets: Sockets; engine: Engine; desk: RunnerDesk; protocol: RunnerProtocol; run: Run; gather: (entry: Entry) => void; poolSetup: (pool: string) => PoolSetup | null; /** a runner came, or stands otherwise than before */ touch: () => void }) {
     this.#sockets = parts.sockets;
     this.#engine = parts.engine;
     this.#desk = parts.desk;
@@ -40,6 +41,7 @@ export class RunnerHall {
     this.#run = parts.run;
     this.#gather = parts.gather;
     this.#poolSetup = parts.poolSetup;
+    this.#touch = parts.touch;
   }
 
   /** A waiting runner for a dispatch that is being decided: whoever held its slot last, for its models are warm. It waits no longer from here on. */
@@ -108,6 +110,7 @@ export class RunnerHall {
   /** A runner asks for work: the oldest open dispatch of its pool, or it waits. */
   #ask(socket: WebSocket, at: RunnerSocket, lost = this.#lostOnTheWay(at)): void {
     this.#sockets.write(socket, { ...at, waiting: true, job: null, attempt: 0, lease: null });
+    this.#touch();
     this.count(at.pool);
     if (lost) return void this.#handOver(socket, at, lost);
     const open = this.#openDispatch(at.pool);
@@ -224,8 +227,10 @@ export class RunnerHall {
       if (other.socket !== socket && other.at.runner?.id === frame.runner.id) other.socket.close(4000, "a newer connection of this runner");
     }
     const held = frame.lease_id === undefined ? undefined : this.#heldBy(frame.lease_id);
-    this.#sockets.write(socket, { ...at, runner: frame.runner, waiting: false, job: held?.job ?? null, attempt: held?.number ?? 0, lease: held ? (frame.lease_id ?? null) : null });
+    const { stage = null, missing = [] } = frame;
+    this.#sockets.write(socket, { ...at, runner: frame.runner, waiting: false, stage, missing, job: held?.job ?? null, attempt: held?.number ?? 0, lease: held ? (frame.lease_id ?? null) : null });
     this.#run<"runner_seen">({ type: "runner_seen", runner: frame.runner.id, pool: at.pool });
+    this.#touch();
     this.count(at.pool);
     tell(socket, { type: "welcome", want_catalog: !this.#desk.knowsCatalog(at.pool, frame.catalog_digest) });
     if (frame.lease_id === undefined) return;

@@ -66,7 +66,7 @@ export class Shell {
     this.gathering = new Gathering({ sync: () => ctx.storage.sync(), run });
     this.desk = new RunnerDesk({ sql: this.sql, engine: this.engine, relay: this.relay, env, workshop, run, sharedKey: (pool) => this.poolSetup(pool)?.shared_key });
     this.protocol = new RunnerProtocol({ sql: this.sql, desk: this.desk, relay: this.relay, logs: this.logs, run, now, workshop });
-    this.runners = new RunnerHall({ sockets: this.sockets, engine: this.engine, desk: this.desk, protocol: this.protocol, run, gather: (entry) => this.gathering.enter(entry), poolSetup: (pool) => this.poolSetup(pool) });
+    this.runners = new RunnerHall({ sockets: this.sockets, engine: this.engine, desk: this.desk, protocol: this.protocol, run, gather: (entry) => this.gathering.enter(entry), poolSetup: (pool) => this.poolSetup(pool), touch: () => this.room.touch() });
     this.providers = new PoolProviders({ env, setup: (pool) => this.poolSetup(pool), pool: (pool) => this.engine.state.pools.get(pool) });
     this.dispatcher = new Dispatcher({
       sql: this.sql, engine: this.engine, desk: this.desk, protocol: this.protocol, providers: this.providers, run,

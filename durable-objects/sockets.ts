@@ -1,10 +1,10 @@
 // The sockets of a workshop: who is connected, and how a frame reaches them. Hibernating: everything a socket is known by stands in its attachment
 // (who, since, last sequence [CF13]); memory holds only what may be forgotten. One serialisation per distinct frame.
-import type { RunnerInfo } from "../gpu-adapter/contract.ts";
+import type { RunnerInfo, RunnerStage } from "../gpu-adapter/contract.ts";
 import { isImagePreview, plainPreview, statusFrame } from "./seat-frames.ts";
 
 export type SeatSocket = { kind: "seat"; seat: string; client: string; order: number; /** the first JSON message was seen */ greeted: boolean; /** declared supports_preview_metadata */ metadata: boolean; /** hears `logs` */ logs: boolean; /** asked for `comfyume_*` messages */ extras?: boolean };
-export type RunnerSocket = { kind: "runner"; pool: string; order: number; runner: RunnerInfo | null; base_url: string; /** asks for work */ waiting: boolean; lease: string | null; job: string | null; attempt: number; since: number };
+export type RunnerSocket = { kind: "runner"; pool: string; order: number; runner: RunnerInfo | null; base_url: string; /** asks for work */ waiting: boolean; /** as its last hello said; none from an older runner */ stage?: RunnerStage | null; missing?: string[]; lease: string | null; job: string | null; attempt: number; since: number };
 export type AttemptSocket = { kind: "attempt"; job: string; attempt: number; lease: string; order: number };
 export type DashboardSocket = { kind: "dashboard"; order: number };
 export type Attachment = SeatSocket | RunnerSocket | AttemptSocket | DashboardSocket;

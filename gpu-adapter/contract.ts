@@ -204,11 +204,14 @@ export const heldAnswer = z.object({
 });
 export type HeldAnswer = z.infer<typeof heldAnswer>;
 
+/** How far a runner has come from its start to "give me work", each stage a signal that was seen [G30]. `process` again when ComfyUI went away. */
+export const runnerStage = z.enum(["process", "comfyui", "inventory", "ready"]);
+export type RunnerStage = z.infer<typeof runnerStage>;
+
 /** `GET /health` of a runner [G30]; with 503 unless `ok` or `busy`. */
 export const runnerHealth = z.object({
   status: z.enum(["starting", "ok", "busy", "draining"]),
-  /** While starting: the last stage reached. */
-  stage: z.enum(["process", "comfyui", "inventory", "ready"]),
+  stage: runnerStage,
   missing: z.array(z.string()),
   uptime_s: z.number(),
   jobs_done: z.int(),
@@ -227,8 +230,11 @@ export const nextAnswer = z.object({ work: work.optional(), want_catalog: z.bool
 
 /** Frames a pulling runner sends on its pool socket (`GET /pools/{pool}/next` with upgrade). Binary frames are previews, as on the events socket. */
 export const runnerFrame = z.discriminatedUnion("type", [
-  /** First frame of a connection; `lease_id` when a job goes on from before the cut. */
-  z.object({ type: z.literal("hello"), runner: runnerInfo, catalog_digest: z.string().max(100).optional(), lease_id: id.optional() }),
+  /**
+   * First frame of a connection; `lease_id` when a job goes on from before the cut. Said again when `stage` or `missing` (required and not there, in words)
+   * changed; without a stage the runner is an older one, which dials in when it is ready.
+   */
+  z.object({ type: z.literal("hello"), runner: runnerInfo, catalog_digest: z.string().max(100).optional(), lease_id: id.optional(), stage: runnerStage.optional(), missing: z.array(z.string().max(200)).max(20).optional() }),
   /** "Give me a job"; stays in force until `work` comes. */
   z.object({ type: z.literal("next") }),
   z.object({ type: z.literal("event"), lease_id: id, event: runnerEvent }),

@@ -191,8 +191,8 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     };
     for (let n = 1; n <= options.runners; n++) startRunner(n);
     await until("A runner", { child: children.get("runner1"), seconds: 60, recent, signal }, async () => {
-      const health = (await (await fetch(`${origin}/ops/v1/workshops/${options.workshop}/health`, { headers: { Authorization: `Bearer ${operatorToken}` }, signal: AbortSignal.timeout(PROBE_MS) })).json()) as { health?: { runners?: unknown[] }; catalogs?: number };
-      return (health.health?.runners?.length ?? 0) >= options.runners && (health.catalogs ?? 0) > 0;
+      const health = (await (await fetch(`${origin}/ops/v1/workshops/${options.workshop}/health`, { headers: { Authorization: `Bearer ${operatorToken}` }, signal: AbortSignal.timeout(PROBE_MS) })).json()) as { health?: { runners?: { stage: string | null }[] }; catalogs?: number };
+      return (health.health?.runners ?? []).filter(({ stage }) => stage === "ready").length >= options.runners && (health.catalogs ?? 0) > 0;
     });
     const url = (seat: string): string => `${origin}/${options.workshop}/${seat}/`;
     const access: WorkshopFile = {

@@ -9,7 +9,7 @@ const ROOT = join(import.meta.dirname, "..");
 const RINGS: { ring: string; own: string; may: string[]; packages: string[] }[] = [
   { ring: "the queue core", own: "durable-objects/queue/", may: ["durable-objects/queue/"], packages: [] },
   { ring: "the object's door", own: "durable-objects/contract.ts", may: ["gpu-adapter/contract.ts", "gpu-adapter/pool-settings.ts"], packages: [] },
-  { ring: "the shell", own: "durable-objects/", may: ["durable-objects/", "gpu-adapter/contract.ts", "gpu-adapter/canonical.ts", "gpu-adapter/file-names.ts", "gpu-adapter/json.ts", "gpu-adapter/port.ts", "gpu-adapter/pool-settings.ts", "gpu-adapter/providers/", "gpu-adapter/errors.ts", "r2/keys.ts", "r2/signed.ts", "r2/seal.ts"], packages: ["cloudflare:workers", "node:crypto", "zod", "itty-durable"] },
+  { ring: "the shell", own: "durable-objects/", may: ["durable-objects/", "gpu-adapter/contract.ts", "gpu-adapter/canonical.ts", "gpu-adapter/file-names.ts", "gpu-adapter/json.ts", "gpu-adapter/port.ts", "gpu-adapter/pool-settings.ts", "gpu-adapter/providers/", "gpu-adapter/errors.ts", "gpu-adapter/quick-check.ts", "r2/keys.ts", "r2/signed.ts", "r2/seal.ts"], packages: ["cloudflare:workers", "node:crypto", "zod", "itty-durable"] },
   { ring: "the runner", own: "gpu-adapter/runner/", may: ["gpu-adapter/"], packages: ["zod", "node:"] },
   { ring: "the sandbox GPU", own: "gpu-adapter/sandbox/", may: ["gpu-adapter/sandbox/"], packages: ["ws", "sharp", "node:"] },
   { ring: "the GPU adapter", own: "gpu-adapter/", may: ["gpu-adapter/"], packages: ["zod"] },

@@ -3,6 +3,7 @@ import type { Answer, PoolSetup, Refusal } from "../contract.ts";
 import type { GpuView, PoolAction, PoolNoteView, PoolView, TestView } from "../gpu-contract.ts";
 import type { Pool } from "../queue/index.ts";
 import { refused } from "../refusals.ts";
+import { runnerLines } from "../runner-lines.ts";
 import type { Shell } from "../shell.ts";
 import { integer, text } from "../sql.ts";
 import type { Said } from "./facts.ts";
@@ -138,6 +139,7 @@ export class GpuDoor {
       circuit: this.#circuit(pool),
       startup: { p50: pool.startup50, p90: pool.startup90, measured: facts.starts.length },
       machines: facts.said === null ? null : machinesOf(facts.said),
+      runners: runnerLines(this.#shell.sockets.runners(pool.id)),
       silent: facts.silent,
       warm: { wanted: wish.replicas, why: wish.why, until: wish.until, applied: facts.applied, fault: facts.fault?.message ?? null },
       price: facts.price === null ? null : { per_hour: facts.price.microPerHour, currency: facts.price.currency, source: facts.price.source, at: facts.price.at },

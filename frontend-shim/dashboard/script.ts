@@ -134,7 +134,7 @@ function changeSeat(row, seat) {
 
 function showRoom(room) {
   rows(by("runners"), room.runners, (runner) => runner.id, () => plainRow(5), (row, runner) => {
-    fill(row.cells[0], runner.gpu ?? "not reported"); fill(row.cells[1], runner.pool); fill(row.cells[2], runner.busy ? "busy" : "idle", runner.busy ? "warn" : "good");
+    fill(row.cells[0], runner.gpu ?? "not reported"); fill(row.cells[1], runner.pool); fill(row.cells[2], runner.says, runner.busy || runner.stage !== "ready" ? "warn" : "good");
     fill(row.cells[3], runner.comfyui ?? "not reported"); fill(row.cells[4], "since " + clock(runner.last_seen));
   }, "No GPU is connected. Prompts wait until a runner is started.");
   showNotices(by("notices"), room.notices);

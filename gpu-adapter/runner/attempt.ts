@@ -2,22 +2,23 @@
 // it was stopped, timed out or lost; a lost lease ends in silence (null), because another runner may have the job.
 import { join } from "node:path";
 import type { Dispatch, JobDocument, JobError, RunResult } from "../contract.ts";
-import { resultHmac } from "../canonical.ts";
+import { UploadFailure } from "./allowance.ts";
+import { resultOf } from "./attempt-result.ts";
 import type { Box } from "./box.ts";
 import type { EventChannel } from "./channel.ts";
 import { ComfyError, type PromptBody } from "./comfy.ts";
-import { conclude, executionMs, failure, type StopReason } from "./conclude.ts";
+import { conclude, failure, type StopReason } from "./conclude.ts";
 import type { InputFile } from "./inputs.ts";
-import { JobFailure } from "./job-failure.ts";
+import { errorOf, JobFailure, storeError } from "./job-failure.ts";
 import { type Log, sleep, words } from "./log.ts";
 import { LoadClock } from "./model-loads.ts";
-import { withoutFiles, withoutFullPaths } from "./output-files.ts";
+import { withoutFullPaths } from "./output-files.ts";
 import { placeInputs } from "./place-inputs.ts";
 import { type AttemptRoutes, Refused } from "./platform.ts";
 import { Relay } from "./relay.ts";
 import { orderOf, Run, type RunEnd } from "./run.ts";
 import { WORTH_SAYING_MS } from "./stages.ts";
-import { Uploader, UploadFailure } from "./uploader.ts";
+import { Uploader } from "./uploader.ts";
 import { blamesInputs, validationError } from "./verdict.ts";
 import { OVERDUE, type Overdue, Watch } from "./watch.ts";
 
@@ -200,7 +201,7 @@ export class Attempt {
     this.#unstored = true;
     if (error instanceof Refused && error.status === 410) return this.stop("cancel");
     if (error instanceof Refused && error.final) return this.stop("stale");
-    if (this.#stopped === null) this.#error ??= failure("upload_failed", words(error));
+    if (this.#stopped === null) this.#error ??= storeError(error);
     if (error instanceof UploadFailure) this.stop("storage");
   }
 
@@ -223,49 +224,30 @@ export class Attempt {
   }
 
   #explain(error: unknown): JobError {
-    if (error instanceof JobFailure) return error.error;
-    if (error instanceof UploadFailure) return failure("upload_failed", error.message);
     if (error instanceof Refused && error.final) {
       this.#stopped = error.status === 410 ? "cancel" : "stale";
       return failure("cancelled", error.message);
     }
-    if (error instanceof ComfyError) return failure("comfy_crash", error.message);
-    this.#log("attempt_error", { error: words(error) });
-    return failure("internal", words(error));
+    const known = errorOf(error);
+    if (known.code === "internal") this.#log("attempt_error", { error: known.message });
+    return known;
   }
 
   async #result(end: RunEnd | null): Promise<RunResult> {
     const { dispatch, lease } = this.#given;
     const entry = end?.how === "history" ? end.entry : null;
-    const messages = entry?.status?.messages ?? this.#relay.messages;
-    const { status, error } = conclude({
-      messages: end === null ? null : messages,
+    const heard = { messages: this.#relay.messages, outputs: this.#relay.outputs };
+    const conclusion = conclude({
+      messages: end === null ? null : (entry?.status?.messages ?? heard.messages),
       ...(entry?.status == null ? {} : { statusText: entry.status.status_str }),
       stopped: this.#stopped,
       error: this.#error,
       unstored: this.#unstored,
       gone: end?.how === "gone" ? end.why : null,
     });
-    this.#timings.gpu_ms = Date.now() - this.#begunAt;
-    const ran = executionMs(messages);
-    const outputs = withoutFullPaths(entry?.outputs ?? this.#relay.outputs) as Record<string, unknown>;
-    if (ran !== null) {
-      this.#timings.exec_ms = ran;
-      this.#timings.load_ms = Math.min(this.#loads.ms, ran);
-    }
-    if (this.#box.jobsDone === 0 && this.#box.info.cold_start_ms !== undefined) this.#timings.cold_ms = this.#box.info.cold_start_ms;
-    return {
-      lease_id: lease,
-      status,
-      files: this.#uploader.files(),
-      // Whoever sees a name can fetch it [G17], also of a run that failed or was stopped.
-      comfy_outputs: Object.fromEntries(Object.entries(outputs).map(([node, output]) => [node, withoutFiles(output, this.#uploader.unfetchable(output))])),
-      comfy_messages: messages,
-      comfy_meta: entry?.meta ?? {},
-      ...(error === null ? {} : { error }),
-      timings: this.#timings,
-      runner: this.#box.info,
-      hmac: await resultHmac(dispatch.callback.token, lease, status, dispatch.job_id, dispatch.attempt),
-    };
+    return await resultOf({
+      dispatch, lease, entry, heard, conclusion, files: this.#uploader.files(), unfetchable: (outputs) => this.#uploader.unfetchable(outputs), runner: this.#box.info,
+      timings: { ...this.#timings, load_ms: this.#loads.ms, gpu_ms: Date.now() - this.#begunAt }, firstJob: this.#box.jobsDone === 0,
+    });
   }
 }

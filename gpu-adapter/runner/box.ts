@@ -35,6 +35,8 @@ export class Box {
   working = false;
   /** Set by the supervisor: false while the ComfyUI it started is known to be dead. */
   processAlive: () => boolean = () => true;
+  /** Set by the supervisor: ComfyUI, which was awaited, has answered. */
+  onAnswer: () => void = () => {};
   /** Set by the supervisor: a job begins. */
   beforeJob: () => void = () => {};
   /** Set by the supervisor: a job ended; may start ComfyUI anew. */
@@ -47,6 +49,8 @@ export class Box {
   onReborn: () => Promise<void> = async () => {};
   /** False from the moment ComfyUI went away until it answers again: no work is asked for meanwhile. */
   here = true;
+  /** Somebody waits for it to come back. */
+  #awaited = false;
   #classes: NodeClasses | null = null;
   #workshop: string | null = null;
 
@@ -82,11 +86,18 @@ export class Box {
   /** ComfyUI went away, and will come back as another process: forgets what was known, waits for it, and tells `onReborn`. */
   vanished(): void {
     this.reborn();
+    this.dismiss();
+    if (this.#awaited) return;
+    this.#awaited = true;
+    this.log("comfy_away", {});
+    void this.#back();
+  }
+
+  /** ComfyUI is about to be ended, which may take a while: no work from here on. */
+  dismiss(): void {
     if (!this.here) return;
     this.here = false;
     this.onVanished();
-    this.log("comfy_away", {});
-    void this.#back();
   }
 
   async #back(): Promise<void> {
@@ -96,6 +107,7 @@ export class Box {
     while (this.working) await sleep(IDLE_MS);
     // It may be the same process, met again after a cut line: its cache must not outlive our memory of the names in it.
     await this.forgetRuns();
+    this.#awaited = false;
     this.here = true;
     this.log("comfy_back", {});
     this.sockets.prepare();
@@ -108,6 +120,7 @@ export class Box {
     for (let waited = 100; !signal.aborted; waited = Math.min(waited * 1.5, 1_000)) {
       try {
         const stats = await this.comfy.systemStats(5_000);
+        this.onAnswer();
         const device = stats.devices[0];
         this.info = { ...this.info, comfyui_version: stats.system.comfyui_version, ...(device === undefined ? {} : { gpu_name: device.name.slice(0, 200), vram_mb: Math.round(device.vram_total / 1024 / 1024) }) };
         return true;

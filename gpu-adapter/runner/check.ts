@@ -77,7 +77,7 @@ async function tinyJob(box: Box, say: Say): Promise<boolean> {
 
 async function fetchBack(box: Box, end: RunEnd & { how: "history" }, say: Say): Promise<boolean> {
   const [file] = Object.values(end.entry.outputs).flatMap((output) => findFiles(output));
-  const content = file === undefined ? null : await readContent(file, { comfy: box.comfy, folders: box.folders, spoolDir: box.workDir, seatTag: "", signal: AbortSignal.timeout(READY_MS) });
+  const content = file === undefined ? null : await readContent(file, { comfy: box.comfy, folders: box.folders, spoolDir: box.workDir, seatTag: "", maxBytes: Infinity, signal: AbortSignal.timeout(READY_MS) });
   if (file === undefined || content === null || content.size === 0) {
     say("FAIL  The picture of the tiny job cannot be fetched. Are the folders given to the runner ComfyUI's own?");
     return false;

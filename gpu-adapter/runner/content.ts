@@ -12,8 +12,11 @@ import type { ComfyFolders } from "./disk.ts";
 import { untagged } from "./untag.ts";
 
 export type Content = { size: number; sha256: string; contentType: string; body: Blob; dispose(): Promise<void> };
-/** Where to read from, and the seat tag to take out. */
-export type Source = { comfy: Comfy; folders: ComfyFolders; spoolDir: string; seatTag: string; signal: AbortSignal };
+/** Where to read from, the seat tag to take out, and how large a file may be. */
+export type Source = { comfy: Comfy; folders: ComfyFolders; spoolDir: string; seatTag: string; maxBytes: number; signal: AbortSignal };
+
+/** The file has more bytes than it may. */
+export class TooLarge extends Error {}
 
 /** Files up to this many bytes are kept in memory between download and upload; in larger ones the seat tag is not looked for. */
 const IN_MEMORY_BYTES = 32 * 1024 * 1024;
@@ -32,10 +35,11 @@ export function contentTypeOf(filename: string): string {
 
 const nothing = async (): Promise<void> => {};
 
-/** null: ComfyUI has no such file (any more). Throws ComfyError when it does not answer. */
+/** null: ComfyUI has no such file (any more). Throws ComfyError when it does not answer, TooLarge before a file over `maxBytes` was read whole. */
 export async function readContent(file: FileName, source: Source): Promise<Content | null> {
   const contentType = contentTypeOf(file.filename);
   const local = await source.folders.find(file);
+  if (local !== null && local.size > source.maxBytes) throw new TooLarge();
   if (local !== null) return local.size <= IN_MEMORY_BYTES ? inMemory(await readFile(local.path), contentType, source.seatTag) : fromDisk(local.path, contentType);
   const answer = await source.comfy.view(file, "GET", source.signal).catch((error: unknown) => {
     if (error instanceof ComfyError && (error.status === 404 || error.status === 400 || error.status === 403)) return null;
@@ -43,7 +47,11 @@ export async function readContent(file: FileName, source: Source): Promise<Conte
   });
   if (answer === null) return null;
   const length = Number(answer.headers.get("Content-Length") ?? Number.NaN);
-  return length <= IN_MEMORY_BYTES ? inMemory(Buffer.from(await answer.arrayBuffer()), contentType, source.seatTag) : spool(answer, contentType, source.spoolDir);
+  if (length > source.maxBytes) {
+    await answer.body?.cancel();
+    throw new TooLarge();
+  }
+  return length <= IN_MEMORY_BYTES ? inMemory(Buffer.from(await answer.arrayBuffer()), contentType, source.seatTag) : spool(answer, contentType, source);
 }
 
 function inMemory(read: Buffer, contentType: string, seatTag: string): Content {
@@ -58,7 +66,7 @@ async function fromDisk(path: string, contentType: string): Promise<Content> {
   return { size: body.size, sha256: hash.digest("hex"), contentType, body, dispose: nothing };
 }
 
-async function spool(answer: Response, contentType: string, spoolDir: string): Promise<Content> {
+async function spool(answer: Response, contentType: string, { spoolDir, maxBytes }: Source): Promise<Content> {
   await mkdir(spoolDir, { recursive: true });
   const path = join(spoolDir, randomUUID());
   const hash = createHash("sha256");
@@ -66,7 +74,13 @@ async function spool(answer: Response, contentType: string, spoolDir: string): P
   try {
     if (answer.body === null) throw new ComfyError("ComfyUI answered with an empty body", answer.status, "");
     const stream = Readable.fromWeb(answer.body as WebStream);
-    stream.on("data", (chunk: Uint8Array) => hash.update(chunk));
+    let bytes = 0;
+    stream.on("data", (chunk: Uint8Array) => {
+      hash.update(chunk);
+      bytes += chunk.byteLength;
+      // A length is not always announced.
+      if (bytes > maxBytes) stream.destroy(new TooLarge());
+    });
     await pipeline(stream, createWriteStream(path));
     const body = await openAsBlob(path);
     return { size: body.size, sha256: hash.digest("hex"), contentType, body, dispose };

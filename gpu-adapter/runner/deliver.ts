@@ -6,6 +6,14 @@ import { type AttemptRoutes, Refused } from "./platform.ts";
 
 export type Delivery = "accepted" | "already" | "refused" | "undelivered";
 
+/** Leases after which nobody waits for a result any more: when the first has ended without a sign of life, the attempt is lost and what comes late is refused [Q53]. */
+const RESULT_LEASES = 8;
+
+/** How long a result is brought (ms), for a lease of `ttl` seconds: with the default of 75 s ten minutes. */
+export function deliveryMs(ttl: number): number {
+  return RESULT_LEASES * ttl * 1000;
+}
+
 /** Posts until 2xx, 409 or 410; any other refusal ends it too, because the same body will not please later. `withinMs` bounds it all. */
 export async function deliverResult(routes: AttemptRoutes, result: RunResult, withinMs: number, log: Log, signal?: AbortSignal): Promise<Delivery> {
   const deadline = Date.now() + withinMs;

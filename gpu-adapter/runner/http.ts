@@ -6,8 +6,9 @@ import { stringifyJson } from "../json.ts";
 import { backoffMs, RETRY } from "./backoff.ts";
 import type { Box } from "./box.ts";
 import type { CatalogKeeper } from "./catalog-keeper.ts";
-import { deliverResult } from "./deliver.ts";
+import { deliverResult, deliveryMs, type Delivery } from "./deliver.ts";
 import { checkDispatch, type Gate } from "./dispatch-check.ts";
+import { exitCodeOf, type Served } from "./exit-code.ts";
 import { Job } from "./job.ts";
 import { type Log, sleep, words } from "./log.ts";
 import { AttemptRoutes, PoolRoutes, Refused } from "./platform.ts";
@@ -18,10 +19,9 @@ export type HttpParts = { box: Box; catalog: CatalogKeeper; readiness: Readiness
 
 /** A dispatch is under 8 KB [G8]. */
 const MAX_BODY_BYTES = 64 * 1024;
-const RESULT_MS = 10 * 60_000;
 const FLUSH_MS = 5_000;
 
-type Running = { job: Job | null; done: Promise<HeldAnswer> };
+type Running = { job: Job | null; done: Promise<Served> };
 
 export class HttpRunner {
   readonly #parts: HttpParts;
@@ -55,14 +55,17 @@ export class HttpRunner {
   /** No new work; the running job is interrupted and reported, at most for `withinMs`. */
   async stop(withinMs: number): Promise<void> {
     this.#draining.abort();
-    this.#running?.job?.stop("drain");
-    await Promise.race([this.#running?.done, sleep(withinMs)]);
-    await this.#close(0);
+    const running = this.#running;
+    running?.job?.stop("drain");
+    const served = await Promise.race([running?.done, sleep(withinMs)]);
+    // Told to go before its one job was brought home: whoever started this machine should know.
+    const unfinished = running !== null && (served === undefined || exitCodeOf(served) === 1);
+    await this.#close(this.#parts.once && unfinished ? 1 : 0);
   }
 
   health(): RunnerHealth {
     const { box, catalog, readiness } = this.#parts;
-    const status = this.#draining.signal.aborted ? "draining" : readiness.stage !== "ready" || !box.here ? "starting" : this.#running !== null ? "busy" : "ok";
+    const status = this.#draining.signal.aborted ? "draining" : !readiness.ready ? "starting" : this.#running !== null ? "busy" : "ok";
     const digest = catalog.digest === undefined ? {} : { catalog_digest: catalog.digest };
     return { status, stage: readiness.stage, missing: readiness.missing, uptime_s: Math.round(process.uptime()), jobs_done: box.jobsDone, ...digest, runner: box.info };
   }
@@ -93,22 +96,22 @@ export class HttpRunner {
     }
     const health = this.health();
     if (health.status !== "ok") return answer(response, health.status === "busy" ? 409 : 503, { error: health.status, message: "This runner takes one job at a time, when it is ready." });
-    const running: Running = { job: null, done: Promise.resolve(skipped(verdict.dispatch, "")) };
+    const running: Running = { job: null, done: Promise.resolve({ held: skipped(verdict.dispatch, ""), delivery: null }) };
     this.#running = running;
     running.done = this.#run(verdict.dispatch, running).finally(() => {
       this.#running = null;
     });
     if (verdict.dispatch.detach) answer(response, 202, { accepted: true, dispatch_id: verdict.dispatch.dispatch_id });
-    const held = await running.done;
-    if (!verdict.dispatch.detach) await sent(response, held);
-    if (this.#parts.once) await this.#close(held.reason === "undelivered" ? 1 : 0);
+    const served = await running.done;
+    if (!verdict.dispatch.detach) await sent(response, served.held);
+    if (this.#parts.once) await this.#close(exitCodeOf(served));
   }
 
-  async #run(dispatch: Dispatch, running: Running): Promise<HeldAnswer> {
+  async #run(dispatch: Dispatch, running: Running): Promise<Served> {
     const { box, log } = this.#parts;
     const base = dispatch.callback.base_url;
     const claim = await this.#claim(dispatch);
-    if (typeof claim === "string") return skipped(dispatch, claim);
+    if (typeof claim === "string") return { held: skipped(dispatch, claim), delivery: null };
     const routes = new AttemptRoutes(base, dispatch.callback.token, dispatch.job_id, dispatch.attempt);
     const socket = new PlatformSocket(routes.eventsSocket, {
       hello: () => ({ type: "hello", runner: box.info, lease_id: claim.lease_id }),
@@ -122,11 +125,11 @@ export class HttpRunner {
     if (claim.want_catalog) void this.#publish(dispatch);
     if (this.#draining.signal.aborted) job.stop("drain");
     const result = await job.run();
-    const delivered = result === null ? "dropped" : await this.#deliver(job, result);
+    const delivery = result === null ? "dropped" : await this.#deliver(job, result);
     socket.close();
     await job.leave();
-    if (result === null) return skipped(dispatch, "The lease was lost.");
-    return { ...envelope(dispatch), outcome: result.status, result, ...(delivered === "undelivered" ? { reason: "undelivered" } : {}) };
+    if (result === null) return { held: skipped(dispatch, "The lease was lost."), delivery };
+    return { held: { ...envelope(dispatch), outcome: result.status, result, ...(delivery === "undelivered" ? { reason: "undelivered" } : {}) }, delivery };
   }
 
   /** The claim, or why there is none [G10]. A lost answer is asked for again until the dispatch is too old: the same runner gets the same lease. */
@@ -146,9 +149,9 @@ export class HttpRunner {
     }
   }
 
-  async #deliver(job: Job, result: RunResult): Promise<string> {
+  async #deliver(job: Job, result: RunResult): Promise<Delivery> {
     await job.channel.flush(this.#draining.signal.aborted ? 1_000 : FLUSH_MS);
-    const delivery = await deliverResult(job.routes, result, RESULT_MS, this.#parts.log);
+    const delivery = await deliverResult(job.routes, result, deliveryMs(job.leaseSeconds), this.#parts.log);
     this.#parts.log("result_posted", { job: job.dispatch.job_id, status: result.status, answer: delivery });
     return delivery;
   }

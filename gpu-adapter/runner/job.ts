@@ -15,6 +15,8 @@ const BEAT_STATS_MS = 3_000;
 export class Job {
   readonly dispatch: Dispatch;
   readonly lease: string;
+  /** How long the lease holds without a sign of life (s). */
+  readonly leaseSeconds: number;
   readonly routes: AttemptRoutes;
   readonly channel: EventChannel;
   /** Resolves when the result is delivered; set by the mode. */
@@ -33,6 +35,7 @@ export class Job {
     this.#box = box;
     this.dispatch = dispatch;
     this.lease = claim.lease_id;
+    this.leaseSeconds = claim.lease_ttl_s;
     this.#claim = claim;
     this.#log = (event, fields) => log(event, { job: dispatch.job_id, attempt: dispatch.attempt, ...fields });
     this.routes = new AttemptRoutes(base, dispatch.callback.token, dispatch.job_id, dispatch.attempt);

@@ -68,23 +68,26 @@ function keepCatalog({ box, catalog, log }: Parts, changed: () => Promise<void>,
   setInterval(() => void look(), CATALOG_MS).unref();
 }
 
+/** Resolves when ComfyUI is ready, or when starting was given up; throws when ComfyUI never answered. */
+async function comeUp({ given, box, readiness }: Parts, signal: AbortSignal): Promise<void> {
+  if (await readiness.reach(START_MS, signal)) box.sockets.prepare();
+  else if (!signal.aborted) throw new Error(`ComfyUI at ${given.comfy} did not answer. Is it running, and is --comfy right?`);
+}
+
 async function pull(parts: Parts): Promise<number> {
-  const { given, box, catalog, readiness, supervisor, log } = parts;
+  const { given, box, readiness, supervisor, log } = parts;
   const starting = new AbortController();
-  const runner = new PullRunner(box, given, catalog, log);
+  const runner = new PullRunner(parts, given);
   const ending = onSignal(log, async () => {
     starting.abort();
     await runner.stop(DRAIN_MS);
     await supervisor?.stop();
   });
-  if (!(await readiness.reach(START_MS, starting.signal))) {
-    if (!starting.signal.aborted) throw new Error(`ComfyUI at ${given.comfy} did not answer. Is it running, and is --comfy right?`);
-    await ending.done;
-    return 0;
-  }
-  keepCatalog(parts, () => runner.announceCatalog(), () => runner.wake());
-  box.onVanished = () => runner.rest();
-  await runner.run();
+  keepCatalog(parts, () => runner.announceCatalog(), () => runner.tellStage());
+  readiness.onChange = () => runner.tellStage();
+  box.onVanished = () => runner.tellStage();
+  // The platform hears of the machine from its first second on, not only when it can work.
+  await Promise.all([comeUp(parts, starting.signal), runner.run()]);
   if (ending.asked()) await ending.done;
   return 0;
 }
@@ -100,10 +103,8 @@ async function http(parts: Parts): Promise<number> {
     await supervisor?.stop();
   });
   log("listening", { port: await runner.listen(given.host, given.port) });
-  if (await readiness.reach(START_MS, starting.signal)) {
-    keepCatalog(parts, async () => {}, () => {});
-    box.sockets.prepare();
-  } else if (!starting.signal.aborted) throw new Error(`ComfyUI at ${given.comfy} did not answer. Is it running, and is --comfy right?`);
+  keepCatalog(parts, async () => {}, () => {});
+  await comeUp(parts, starting.signal);
   const code = await runner.ended;
   await (ending.asked() ? ending.done : supervisor?.stop());
   return code;
@@ -127,7 +128,7 @@ async function main(): Promise<number> {
   const box = new Box({ comfy: new Comfy(given.comfy), folders: new ComfyFolders(given.folders), workDir: given.workDir, info, log });
   const catalog = new CatalogKeeper(box, log);
   const readiness = new Readiness(box, catalog, { nodes: given.requiredNodes, models: given.requiredModels }, log);
-  const supervisor = given.comfyCmd === null ? null : new Supervisor(given.comfyCmd, box, given.restartAfter, log);
+  const supervisor = given.comfyCmd === null ? null : new Supervisor(given.comfyCmd, box, given, log);
   log("runner", { version: VERSION, mode: given.mode, runner: info.id, comfy: given.comfy, up_ms: Math.round(performance.now()) });
   supervisor?.start();
   try {

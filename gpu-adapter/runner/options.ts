@@ -19,6 +19,8 @@ export type Options = {
   comfyCmd: string | null;
   /** Restart ComfyUI after this many jobs; 0 = never. */
   restartAfter: number;
+  /** An idle supervised ComfyUI that answers nothing for this long (s) hangs, and is started anew. */
+  hangAfter: number;
   host: string;
   port: number;
   /** Key that dispatches are signed with; http modes only. Never logged. */
@@ -41,13 +43,14 @@ export const USAGE = `usage: node runner.mjs pull      --platform https://HOST/r
 Secrets come from the environment: COMFYUME_TOKEN (pull: the pool's token), COMFYUME_DISPATCH_KEY (http: signature key).
   --comfy-cmd "python main.py --listen 127.0.0.1 --port 8188"   start and supervise ComfyUI       (COMFYUME_COMFY_CMD)
   --restart-after N        restart a supervised ComfyUI after N jobs                    (COMFYUME_RESTART_AFTER)
+  --hang-after SECONDS     restart it when it is idle and answers nothing for so long; 60 unless given  (COMFYUME_HANG_AFTER)
   --input-dir, --output-dir, --temp-dir DIR   ComfyUI's folders, when they are on this disk (COMFYUME_INPUT_DIR, ...)
   --work-dir DIR           cache and spool                                              (COMFYUME_WORK_DIR)
   --require-node CLASS, --require-model FOLDER/NAME   not ready without it (repeatable; COMFYUME_REQUIRE_NODES, _MODELS: commas)`;
 
 const FLAGS = {
   platform: { type: "string" }, pool: { type: "string" }, token: { type: "string" }, comfy: { type: "string" }, "work-dir": { type: "string" }, "input-dir": { type: "string" }, "output-dir": { type: "string" },
-  "temp-dir": { type: "string" }, "comfy-cmd": { type: "string" }, "restart-after": { type: "string" }, host: { type: "string" }, port: { type: "string" }, "allow-origin": { type: "string", multiple: true },
+  "temp-dir": { type: "string" }, "comfy-cmd": { type: "string" }, "restart-after": { type: "string" }, "hang-after": { type: "string" }, host: { type: "string" }, port: { type: "string" }, "allow-origin": { type: "string", multiple: true },
   "require-node": { type: "string", multiple: true }, "require-model": { type: "string", multiple: true }, check: { type: "boolean" }, help: { type: "boolean" },
 } as const;
 
@@ -63,9 +66,9 @@ function url(flag: string, value: string): string {
   throw new OptionError(`--${flag} wants an http(s) address, not "${value}".`);
 }
 
-function wholeNumber(flag: string, value: string, most: number): number {
+function wholeNumber(flag: string, value: string, most: number, least = 0): number {
   const number = Number(value);
-  if (value.trim() === "" || !Number.isInteger(number) || number < 0 || number > most) throw new OptionError(`--${flag} wants a whole number from 0 to ${most}, not "${value}".`);
+  if (value.trim() === "" || !Number.isInteger(number) || number < least || number > most) throw new OptionError(`--${flag} wants a whole number from ${least} to ${most}, not "${value}".`);
   return number;
 }
 
@@ -106,6 +109,7 @@ export function readOptions(args: readonly string[], env: Env): Options {
     folders: { ...optional("input-dir", "input"), ...optional("output-dir", "output"), ...optional("temp-dir", "temp") },
     comfyCmd: comfyCmd === "" ? null : comfyCmd,
     restartAfter: wholeNumber("restart-after", text("restart-after", "0"), 1_000_000),
+    hangAfter: wholeNumber("hang-after", text("hang-after", "60"), 86_400, 1),
     host: text("host", mode === "runpod" || mode === "modal" ? "127.0.0.1" : "0.0.0.0"),
     port: wholeNumber("port", text("port", "8189"), 65_535),
     dispatchKey,

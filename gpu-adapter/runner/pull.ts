@@ -1,21 +1,20 @@
 // Pull mode ([G] 6.12): dials out to the platform, asks for work, does one job at a time. Invariants: a job goes on while the socket is down; a result is
-// delivered before the next job is asked for; a runner that was told to stop asks for nothing more.
-import type { PlatformFrame, RunResult, Work } from "../contract.ts";
+// delivered before the next job is asked for; a runner that is not ready, or was told to stop, asks for nothing.
+import type { PlatformFrame, RunnerFrame, RunResult, Work } from "../contract.ts";
 import { backoffMs, RECONNECT } from "./backoff.ts";
 import type { Box } from "./box.ts";
 import type { CatalogKeeper } from "./catalog-keeper.ts";
-import { deliverResult } from "./deliver.ts";
+import { deliverResult, deliveryMs } from "./deliver.ts";
 import { Job } from "./job.ts";
 import { type Log, sleep, words } from "./log.ts";
 import { PoolRoutes, Refused } from "./platform.ts";
 import { PlatformSocket } from "./platform-socket.ts";
+import type { Readiness } from "./readiness.ts";
 
 export type PullOptions = { platform: string; pool: string; token: string };
 
 /** The socket has this long to confirm a result before it goes by HTTP as well (ms). */
 const RESULT_ACK_MS = 5_000;
-/** A result nobody took after this long belongs to a lease that is long over (ms). */
-const RESULT_MS = 10 * 60_000;
 /** Tries in a row that never opened: then the long poll asks, which also says why. */
 const SOCKET_TRIES = 3;
 const POLL_MS = 20_000;
@@ -23,6 +22,9 @@ const POLL_MS = 20_000;
 const GIVEN_UP_MS = 1_000;
 /** Refusals of our token in a row before we stop: [G10] 401 and 403 are faults of configuration. */
 const REFUSALS = 5;
+/** What a hello says of what is missing: so many things, of so many characters each (the contract's bounds). */
+const MISSING_MOST = 20;
+const MISSING_LENGTH = 200;
 
 export class Misconfigured extends Error {}
 
@@ -33,6 +35,7 @@ export class PullRunner {
   readonly #log: Log;
   readonly #socket: PlatformSocket;
   readonly #catalog: CatalogKeeper;
+  readonly #readiness: Readiness;
   readonly #stopping = new AbortController();
   readonly #ended: PromiseWithResolvers<void> = Promise.withResolvers();
   #job: Job | null = null;
@@ -41,14 +44,15 @@ export class PullRunner {
   #polling = false;
   #refusals = 0;
 
-  constructor(box: Box, options: PullOptions, catalog: CatalogKeeper, log: Log) {
+  constructor({ box, catalog, readiness, log }: { box: Box; catalog: CatalogKeeper; readiness: Readiness; log: Log }, options: PullOptions) {
     this.#box = box;
     this.#platform = options.platform;
     this.#routes = new PoolRoutes(options.platform, options.pool, options.token);
     this.#log = log;
     this.#catalog = catalog;
+    this.#readiness = readiness;
     const hooks = {
-      hello: () => ({ type: "hello" as const, runner: box.info, catalog_digest: catalog.digest, ...(this.#job === null ? {} : { lease_id: this.#job.lease }) }),
+      hello: () => this.#hello(),
       opened: () => log("socket_up", {}),
       frame: (frame: PlatformFrame) => this.#frame(frame),
       down: (failures: number) => this.#down(failures),
@@ -58,9 +62,15 @@ export class PullRunner {
 
   /** Works until `stop`; throws Misconfigured when the platform does not know this runner's token. */
   run(): Promise<void> {
-    this.#box.sockets.prepare();
     this.#socket.open();
     return this.#ended.promise;
+  }
+
+  /** The stage goes along, so that whoever waits for this GPU sees it come up. The catalog of one that is not ready may lack what it will have. */
+  #hello(): RunnerFrame {
+    const { stage, missing, ready } = this.#readiness;
+    const lacking = missing.slice(0, MISSING_MOST).map((what) => what.slice(0, MISSING_LENGTH));
+    return { type: "hello", runner: this.#box.info, stage, missing: lacking, ...(ready ? { catalog_digest: this.#catalog.digest } : {}), ...(this.#job === null ? {} : { lease_id: this.#job.lease }) };
   }
 
   /** No new work; the running job is interrupted and reported. Resolves when its result is delivered, at most after `withinMs`. */
@@ -75,6 +85,7 @@ export class PullRunner {
 
   /** What this ComfyUI has may have changed: says so. */
   async announceCatalog(): Promise<void> {
+    if (!this.#readiness.ready) return;
     await this.#catalog.publish(this.#routes).catch((error: unknown) => this.#log("catalog_unsent", { error: words(error) }));
   }
 
@@ -101,17 +112,12 @@ export class PullRunner {
   }
 
   #ask(): void {
-    if (this.#job === null && this.#box.here && !this.#stopping.signal.aborted) this.#socket.send({ type: "next" });
+    if (this.#job === null && this.#readiness.ready && !this.#stopping.signal.aborted) this.#socket.send({ type: "next" });
   }
 
-  /** ComfyUI went away while we wait for work: a new hello takes back the standing wish for it. */
-  rest(): void {
+  /** Readiness changed: a new hello says so and takes back a standing wish for work; the answer to it asks anew, when ready. After a job it is said then. */
+  tellStage(): void {
     if (this.#job === null) this.#socket.greet();
-  }
-
-  /** ComfyUI is back: work is welcome again. */
-  wake(): void {
-    this.#ask();
   }
 
   #down(failures: number): void {
@@ -144,6 +150,7 @@ export class PullRunner {
     if (next !== null) return this.#take(next);
     // Nothing came of it: asking at once would bring the same again.
     if (result === null) await sleep(GIVEN_UP_MS, this.#stopping.signal);
+    if (!this.#readiness.ready) return this.tellStage();
     if (result === null || !job.askedForNext) this.#ask();
   }
 
@@ -164,7 +171,7 @@ export class PullRunner {
       job.askedForNext = false;
     }
     await job.channel.flush(RESULT_ACK_MS);
-    const delivery = await deliverResult(job.routes, result, RESULT_MS, this.#log);
+    const delivery = await deliverResult(job.routes, result, deliveryMs(job.leaseSeconds), this.#log);
     this.#log("result_posted", { job: job.dispatch.job_id, status: result.status, answer: delivery });
   }
 
@@ -174,7 +181,7 @@ export class PullRunner {
     this.#polling = true;
     let failures = 0;
     while (!this.#socket.up && !this.#stopping.signal.aborted) {
-      if (this.#job !== null || !this.#box.here) {
+      if (this.#job !== null || !this.#readiness.ready) {
         await sleep(500, this.#stopping.signal);
         continue;
       }

@@ -1,11 +1,11 @@
-// From the start of the process to "give me work": each stage is a signal that was seen, never a guess [G30]. The health route and the log tell the same.
-import type { RunnerInfo } from "../contract.ts";
+// From the start of the process to "give me work": each stage is a signal that was seen, never a guess [G30]. The health route, the log and a pool's socket
+// tell the same.
+import type { RunnerInfo, RunnerStage } from "../contract.ts";
 import type { Box } from "./box.ts";
 import type { Catalog } from "./catalog.ts";
 import type { CatalogKeeper } from "./catalog-keeper.ts";
 import { type Log, sleep, words } from "./log.ts";
 
-export type Stage = "process" | "comfyui" | "inventory" | "ready";
 export type Required = { nodes: readonly string[]; models: readonly string[] };
 
 /** How often a box that lacks required nodes or models is looked at again (ms): a network disk may still be mounting. */
@@ -26,8 +26,10 @@ export class Readiness {
   readonly #catalog: CatalogKeeper;
   readonly #required: Required;
   readonly #log: Log;
-  stage: Stage = "process";
+  #reached: RunnerStage = "process";
   missing: string[] = [];
+  /** Another stage was reached, or something else is missing. */
+  onChange: () => void = () => {};
 
   constructor(box: Box, catalog: CatalogKeeper, required: Required, log: Log) {
     this.#box = box;
@@ -36,14 +38,26 @@ export class Readiness {
     this.#log = log;
   }
 
+  /** Where it stands now: a ComfyUI that went away is awaited again, whatever was reached before. */
+  get stage(): RunnerStage {
+    return this.#box.here ? this.#reached : "process";
+  }
+
+  get ready(): boolean {
+    return this.stage === "ready";
+  }
+
   /** Resolves when everything required is there; false when the signal fired or `withinMs` passed without ComfyUI. */
   async reach(withinMs: number, signal: AbortSignal): Promise<boolean> {
     if (!(await this.#box.ready(withinMs, signal))) return false;
     this.#enter("comfyui");
     while (!signal.aborted) {
-      this.missing = await this.#look();
-      if (this.missing.length === 0) break;
-      this.#log("inventory_incomplete", { missing: this.missing.join(", ").slice(0, 500) });
+      const missing = await this.#look();
+      const changed = missing.join() !== this.missing.join();
+      this.missing = missing;
+      if (missing.length === 0) break;
+      this.#log("inventory_incomplete", { missing: missing.join(", ").slice(0, 500) });
+      if (changed) this.onChange();
       await sleep(LOOK_AGAIN_MS, signal);
     }
     if (signal.aborted) return false;
@@ -66,8 +80,9 @@ export class Readiness {
     }
   }
 
-  #enter(stage: Stage): void {
-    this.stage = stage;
+  #enter(stage: RunnerStage): void {
+    this.#reached = stage;
     this.#log("stage", { stage, at_ms: Math.round(performance.now()), comfyui: this.#box.info.comfyui_version, gpu: this.#box.info.gpu_name });
+    this.onChange();
   }
 }

@@ -6,13 +6,16 @@ import type { Aftermath, Box } from "./box.ts";
 import { type Log, sleep, words } from "./log.ts";
 
 export type RestartRule = { /** 0: never */ afterJobs: number; afterOoms: number };
+/** When ComfyUI is started anew: after so many jobs (0: never), after so many seconds without an answer while idle. */
+export type Patience = { restartAfter: number; hangAfter: number };
 export type Tally = { jobs: number; ooms: number };
 
 /** [G19]: out of memory twice in a row is taken for memory that does not come back. */
 export const OOMS_IN_A_ROW = 2;
-/** How often an idle ComfyUI is asked whether it lives (ms), and how many silences in a row mean that it hangs. */
-const PULSE_MS = 15_000;
+/** An idle ComfyUI is asked whether it lives so often in the time after which it counts as hung; that many silences in a row mean that it does. */
 const SILENCES = 4;
+/** One such question waits at most this long (ms). */
+const ANSWER_MS = 10_000;
 /** SIGTERM, then SIGKILL after this (ms). */
 const KILL_MS = 8_000;
 /** A process that lived this long starts the backoff anew (ms). */
@@ -31,6 +34,7 @@ export class Supervisor {
   readonly #box: Box;
   readonly #rule: RestartRule;
   readonly #log: Log;
+  readonly #pulseMs: number;
   #child: ChildProcess | null = null;
   #bornAt = 0;
   #deaths = 0;
@@ -40,24 +44,31 @@ export class Supervisor {
   #jobAt = 0;
   #pulse: ReturnType<typeof setInterval> | null = null;
   #silences = 0;
+  /** This process has answered once. */
+  #answered = false;
 
-  constructor(command: string, box: Box, afterJobs: number, log: Log) {
+  constructor(command: string, box: Box, { restartAfter, hangAfter }: Patience, log: Log) {
     this.#command = command;
     this.#box = box;
-    this.#rule = { afterJobs, afterOoms: OOMS_IN_A_ROW };
+    this.#rule = { afterJobs: restartAfter, afterOoms: OOMS_IN_A_ROW };
+    this.#pulseMs = (hangAfter * 1000) / SILENCES;
     this.#log = log;
     box.processAlive = () => this.#child !== null;
+    box.onAnswer = () => {
+      this.#answered = true;
+    };
     box.afterJob = (aftermath) => this.#afterJob(aftermath);
     box.unwell = (aftermath) => restartReason(this.#after(aftermath), aftermath, this.#rule) !== null;
     box.beforeJob = () => {
       this.#busy = true;
+      this.#silences = 0;
       this.#jobAt = Date.now();
     };
   }
 
   start(): void {
     this.#spawn();
-    this.#pulse = setInterval(() => void this.#feel(), PULSE_MS);
+    this.#pulse = setInterval(() => void this.#feel(), this.#pulseMs);
     this.#pulse.unref();
   }
 
@@ -73,6 +84,7 @@ export class Supervisor {
     this.#bornAt = Date.now();
     this.#tally = { jobs: 0, ooms: 0 };
     this.#silences = 0;
+    this.#answered = false;
     // `exec` makes the shell become ComfyUI, so that signals reach it and its exit is ours to see.
     const child = spawn("/bin/sh", ["-c", `exec ${this.#command}`], { stdio: ["ignore", "pipe", "pipe"] });
     this.#child = child;
@@ -109,20 +121,22 @@ export class Supervisor {
 
   async #restart(reason: string): Promise<void> {
     this.#log("comfy_restart", { reason });
+    this.#box.dismiss();
     await this.#kill();
     this.#box.vanished();
     this.#spawn();
   }
 
   async #feel(): Promise<void> {
-    if (this.#busy || this.#child === null) return;
-    try {
-      await this.#box.comfy.systemStats(10_000);
-      this.#silences = 0;
-    } catch {
-      // While it starts, silence is ordinary: only one that has answered can hang.
-      if (Date.now() - this.#bornAt > HEALTHY_MS && ++this.#silences >= SILENCES) await this.#restart("hung");
-    }
+    const asked = this.#child;
+    if (this.#busy || asked === null) return;
+    const answered = await this.#box.comfy.systemStats(Math.min(this.#pulseMs, ANSWER_MS)).then(() => true, () => false);
+    // A job that began meanwhile has its own watch, another process its own count.
+    if (this.#busy || this.#child !== asked) return;
+    this.#silences = answered ? 0 : this.#silences + 1;
+    this.#answered ||= answered;
+    // While it starts, silence is ordinary: only one that has answered can hang.
+    if (this.#answered && this.#silences >= SILENCES) await this.#restart("hung");
   }
 
   async #kill(): Promise<void> {

@@ -2,20 +2,19 @@
 // nodes ended, so that a seat's counters do too [G22]; a failing storage is asked again with fresh targets until the limit, and never runs a node again.
 import { basename } from "node:path";
 import type { CommitRequest, FileName, ProducedFile, UploadFile } from "../contract.ts";
+import { Allowance, type StoreLimits, UploadFailure } from "./allowance.ts";
 import { backoffMs, RECONNECT, RETRY } from "./backoff.ts";
 import type { Comfy } from "./comfy.ts";
-import { type Content, readContent } from "./content.ts";
+import { type Content, readContent, TooLarge } from "./content.ts";
 import type { ComfyFolders } from "./disk.ts";
 import type { FileMemory } from "./file-memory.ts";
 import { type Log, sleep, words } from "./log.ts";
-import { fileCandidates, findFiles, type FoundFile, localKey } from "./output-files.ts";
+import { findFiles, type FoundFile, localKey } from "./output-files.ts";
+import { OwnFiles } from "./own-files.ts";
 import { type AttemptRoutes, Refused } from "./platform.ts";
 import { type Part, putFile } from "./put.ts";
 
-/** Storing failed for good; the run itself may be fine. */
-export class UploadFailure extends Error {}
-
-export type UploadLimits = { upload_s: number; max_files: number; max_total_bytes: number };
+export type UploadLimits = StoreLimits & { upload_s: number };
 export type UploaderDeps = {
   comfy: Comfy;
   folders: ComfyFolders;
@@ -49,18 +48,18 @@ export class Uploader {
   #commits: Promise<void> = Promise.resolve();
   #active = 0;
   readonly #waiting: (() => void)[] = [];
-  #files = 0;
-  #bytes = 0;
-  /** ms on ComfyUI's clock; plain strings name a file only if it is younger. */
-  #startedAt: number | null = null;
+  readonly #allowance: Allowance;
+  readonly #own: OwnFiles;
 
   constructor(deps: UploaderDeps) {
     this.#deps = deps;
+    this.#allowance = new Allowance(deps.limits);
+    this.#own = new OwnFiles(deps);
   }
 
   /** The run began at this time of ComfyUI's clock (ms); from then on ComfyUI writes for nobody else. */
   started(serverMs: number): void {
-    this.#startedAt = serverMs;
+    this.#own.started(serverMs);
   }
 
   /** Everything this attempt may name, for the result. */
@@ -94,22 +93,24 @@ export class Uploader {
   }
 
   async #storeFound(nodeId: string, output: unknown, cached: boolean, previous: Promise<void>): Promise<ProducedFile[]> {
-    const found = [...findFiles(output), ...(cached ? [] : await this.#candidates(output))];
+    const found = [...findFiles(output), ...(cached ? [] : await this.#own.candidates(output, (file) => this.#known.has(localKey(file))))];
     const pending: Pending[] = [];
     try {
       for (const file of found) {
         if (cached && this.#recall(file)) continue;
-        if (!cached && this.#deps.memory.knows(file) && !(await this.#isWritten(file))) {
+        if (!cached && this.#deps.memory.knows(file) && !(await this.#own.wrote(file))) {
           // A node named a file that this run did not write: the seat's own earlier one, or nobody's business.
           if (!this.#recall(file)) this.#miss(file, nodeId);
           continue;
         }
-        const content = await this.#limited(() => this.#read(file));
+        const content = await this.#limited(() => this.#read(file, nodeId));
         if (content === null) this.#miss(file, nodeId);
         else if (this.#known.get(localKey(file))?.sha256 === content.sha256) await content.dispose();
-        else pending.push({ file, nodeId, content });
+        else {
+          pending.push({ file, nodeId, content });
+          this.#allowance.take(nodeId, content.size);
+        }
       }
-      this.#count(pending);
       for (let at = 0; at < pending.length; at += BATCH) await this.#transfer(pending.slice(at, at + BATCH), previous);
     } finally {
       await Promise.all(pending.map(({ content }) => content.dispose()));
@@ -135,20 +136,14 @@ export class Uploader {
     return true;
   }
 
-  #count(pending: Pending[]): void {
-    this.#files += pending.length;
-    this.#bytes += pending.reduce((sum, { content }) => sum + content.size, 0);
-    const { max_files, max_total_bytes } = this.#deps.limits;
-    if (this.#files > max_files) throw new UploadFailure(`The run made more than ${max_files} files, the limit for one job. Make fewer in one run.`);
-    if (this.#bytes > max_total_bytes) throw new UploadFailure(`The run's files are larger than ${Math.round(max_total_bytes / 1024 / 1024)} MB together, the limit for one job.`);
-  }
-
-  async #read(file: FoundFile): Promise<Content | null> {
+  async #read(file: FoundFile, nodeId: string): Promise<Content | null> {
+    const maxBytes = this.#allowance.left(nodeId);
     const signal = AbortSignal.any([this.#deps.signal, AbortSignal.timeout(Math.ceil(this.#deps.limits.upload_s * 1000))]);
     for (let failures = 0; ; failures++) {
       try {
-        return await readContent(file, { ...this.#deps, signal });
+        return await readContent(file, { ...this.#deps, signal, maxBytes });
       } catch (error) {
+        if (error instanceof TooLarge) throw this.#allowance.tooLarge(nodeId);
         if (failures >= 2 || signal.aborted) throw new UploadFailure(`ComfyUI did not hand out "${basename(file.filename)}" (${words(error)}).`);
         await sleep(backoffMs(RECONNECT, failures, Math.random()), signal);
       }
@@ -227,36 +222,6 @@ export class Uploader {
       this.#active--;
       this.#waiting.shift()?.();
     }
-  }
-
-  /** Plain strings that name a file this run wrote [G20]. Age is checked: a text node could otherwise name another seat's file. */
-  async #candidates(output: unknown): Promise<FoundFile[]> {
-    const startedAt = this.#startedAt;
-    if (startedAt === null) return [];
-    const found: FoundFile[] = [];
-    for (const candidate of fileCandidates(output)) {
-      for (const type of ["output", "temp"] as const) {
-        const file: FoundFile = { ...candidate, type };
-        if (this.#deps.memory.knows(file) && !this.#known.has(localKey(file))) continue;
-        if (!(await this.#isYoung(file, startedAt))) continue;
-        found.push(file);
-        break;
-      }
-    }
-    return found;
-  }
-
-  async #isWritten(file: FileName): Promise<boolean> {
-    return file.type === "input" || this.#startedAt === null || (await this.#isYoung(file, this.#startedAt));
-  }
-
-  async #isYoung(file: FileName, startedAt: number): Promise<boolean> {
-    const { comfy, folders, signal } = this.#deps;
-    const local = await folders.find(file);
-    if (local !== null) return local.size > 0 && local.changed >= startedAt;
-    if (folders.folder(file.type) !== null) return false;
-    const written = await comfy.writtenAt(file, signal);
-    return written !== null && written >= startedAt;
   }
 }
 

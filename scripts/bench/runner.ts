@@ -10,7 +10,7 @@ import { freePort, type Stack, startStack } from "../stack.ts";
 import { percentile, rounded } from "./driver.ts";
 import type { Row } from "./main.ts";
 
-type Line = { ts: string; event: string; job?: string; overhead_ms?: number; ms?: number };
+type Line = { ts: string; event: string; stage?: string; job?: string; overhead_ms?: number; ms?: number };
 /** Runs before the first that counts: sockets, caches, just-in-time compilers. */
 const WARM_UP = 5;
 
@@ -53,7 +53,7 @@ async function replaceRunner(stack: Stack, lines: Line[]): Promise<ChildProcess>
       const parts = (rest + chunk.toString()).split("\n");
       rest = parts.pop() ?? "";
       for (const part of parts) lines.push(JSON.parse(part) as Line);
-      if (lines.some((line) => line.event === "socket_up")) resolve();
+      if (lines.some((line) => line.event === "socket_up") && lines.some((line) => line.event === "stage" && line.stage === "ready")) resolve();
     });
   });
   return child;

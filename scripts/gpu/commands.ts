@@ -49,6 +49,7 @@ function poolLines(one: PoolView): string[] {
     `   machines: ${machines}; kept up: ${one.warm.wanted}${one.warm.why === "none" ? "" : ` (${one.warm.why}${one.warm.until === null ? "" : ` until ${time(one.warm.until)}`})`}${one.warm.fault === null ? "" : `; ${one.warm.fault}`}`,
     `   start:    ${one.startup.measured === 0 ? "not measured yet" : `${seconds(one.startup.p50)} usual, ${seconds(one.startup.p90)} at worst (${one.startup.measured} measured)`}`,
     `   catalog:  ${one.catalog === null ? "nothing reported yet: npm run gpu -- test" : `ComfyUI ${one.catalog.comfyui_version}, ${one.catalog.nodes} nodes, ${one.catalog.models} models`}`,
+    ...one.runners.map((runner) => `   runner:   ${runner.gpu ?? "GPU not reported yet"}, ${runner.says} (connected since ${time(runner.last_seen)})`),
     ...unset.map((line) => `   !         ${line}: npx wrangler secret put ${line.split(" ")[1] ?? ""}`),
   ];
 }

@@ -11,7 +11,7 @@ export type Call = { operator: () => Operator; args: string[]; options: Options;
 export type Command = { usage: string; says: string; takes: readonly string[]; run: (call: Call) => Promise<number> };
 
 type Seat = { seat: string; role?: string; password: string | null };
-type Health = { health: { revision: number; mode: string; switches: string; jobs: { waiting: number; live: number; ended: number }; runners: { id: string; pool: string; busy: boolean; gpu: string | null }[]; seats: number; sockets: number } };
+type Health = { health: { revision: number; mode: string; switches: string; jobs: { waiting: number; live: number; ended: number }; runners: { id: string; pool: string; says: string; gpu: string | null }[]; seats: number; sockets: number } };
 
 export const COMMANDS: { readonly [name: string]: Command } = {
   list: { usage: "list", says: "all workshops", takes: [], run: list },
@@ -91,7 +91,7 @@ async function health({ operator, args, options, say }: Call): Promise<number> {
   say(`${switches}, order ${mode}, revision ${revision}`);
   say(`${jobs.waiting} waiting, ${jobs.live} under way, ${jobs.ended} ended; ${count} seats, ${sockets} pages open`);
   if (runners.length === 0) say("No runner is connected; prompts wait until one is.");
-  for (const { id, pool, busy, gpu } of runners) say(`${id.padEnd(28)} ${pool.padEnd(12)} ${busy ? "busy" : "idle"}  ${gpu ?? ""}`);
+  for (const { id, pool, says, gpu } of runners) say(`${id.padEnd(28)} ${pool.padEnd(12)} ${says}  ${gpu ?? ""}`);
   return 0;
 }
 

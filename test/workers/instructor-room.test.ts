@@ -143,6 +143,80 @@ describe("a seat's places", () => {
   });
 });
 
+describe("a runner that is coming up", () => {
+  const runner = { id: "runner-cold", version: "1", mode: "pull" as const };
+  const lines = (overview: Overview): [string, string, string | null][] => overview.room.runners.map(({ id, says, stage }) => [id, says, stage]);
+  const dial = async (room: Room): Promise<Listener> => await listen(`/runner/v1/${room.name}/pools/gpu/next`, { authorization: `Bearer ${room.shop.poolToken}` });
+  const hello = async (listener: Listener, more: object): Promise<void> => {
+    listener.forget();
+    listener.say({ type: "hello", runner, ...more });
+    await listener.until(({ type }) => type === "welcome");
+  };
+
+  it("[G30] is seen with each stage and with what it lacks, and has no slot until it asks for work", async () => {
+    const room = await openRoom("coming-up");
+    const [live, listener] = [await dashboard(room), await dial(room)];
+    const seen = async (says: string): Promise<void> => void (await live.until(({ overview }) => (overview as Partial<Overview> | undefined)?.room?.runners.some((one) => one.says === says) ?? false));
+    await hello(listener, { stage: "process", missing: [] });
+    await seen("starting: ComfyUI does not answer yet");
+    const job = await room.submit("user001");
+    await hello(listener, { runner: { ...runner, gpu_name: "H200", comfyui_version: "0.3.64" }, stage: "comfyui", missing: ["model loras/late.safetensors"] });
+    await seen("not ready, missing: model loras/late.safetensors");
+    await hello(listener, { stage: "inventory", missing: [] });
+    await seen("starting: everything is there, ComfyUI's cache is emptied");
+    expect((await room.overview()).slots).toEqual([]);
+    expect(listener.heard.some(({ type }) => type === "work")).toBe(false);
+    await hello(listener, { stage: "ready", missing: [] });
+    listener.say({ type: "next" });
+    const work = (await listener.until(({ type }) => type === "work")) as unknown as { work: { dispatch: { job_id: string } } };
+    expect(work.work.dispatch.job_id).toBe(job);
+    await seen("busy");
+    expect((await room.overview()).slots).toHaveLength(1);
+    for (const one of [live, listener]) one.close();
+  });
+
+  it("[CF13] hibernation: its stage is still known, and it is still offered nothing", async () => {
+    const room = await openRoom("cold-sleep");
+    const listener = await dial(room);
+    await hello(listener, { stage: "comfyui", missing: ["node class Late"] });
+    await evictDurableObject(env.WORKSHOP.getByName(room.name));
+    const { room: there } = await room.overview();
+    expect(there.runners).toMatchObject([{ id: "runner-cold", stage: "comfyui", missing: ["node class Late"], busy: false }]);
+    await room.submit("user001");
+    expect((await room.overview()).counts).toMatchObject({ waiting: 1, dispatched: 0 });
+    await hello(listener, { stage: "ready", missing: [] });
+    listener.say({ type: "next" });
+    await listener.until(({ type }) => type === "work");
+    listener.close();
+  });
+
+  it("[G30] one that rests, because its ComfyUI went away, gives its slot back; an older one without stages is taken as it was", async () => {
+    const room = await openRoom("rests");
+    const listener = await dial(room);
+    await hello(listener, {});
+    expect(lines(await room.overview())).toEqual([["runner-cold", "connected, has not asked for work", null]]);
+    listener.say({ type: "next" });
+    await expect.poll(async () => lines(await room.overview())).toEqual([["runner-cold", "idle", "ready"]]);
+    expect((await room.overview()).slots).toHaveLength(1);
+    await hello(listener, { stage: "process", missing: [] });
+    expect(lines(await room.overview())).toEqual([["runner-cold", "starting: ComfyUI does not answer yet", "process"]]);
+    expect((await room.overview()).slots).toEqual([]);
+    listener.close();
+  });
+
+  it("a hello that says more than the contract allows is refused, and changes nothing", async () => {
+    const room = await openRoom("too-much");
+    const listener = await dial(room);
+    listener.say({ type: "hello", runner, stage: "warming", missing: [] });
+    await listener.until(({ type }) => type === "error");
+    listener.forget();
+    listener.say({ type: "hello", runner, stage: "comfyui", missing: Array.from({ length: 21 }, (_, n) => `model ${n}`) });
+    await listener.until(({ type }) => type === "error");
+    expect((await room.overview()).room.runners).toEqual([]);
+    listener.close();
+  });
+});
+
 describe("notices", () => {
   it("reach every seat that listens, or one, and who comes later hears what still holds", async () => {
     const room = await openRoom("notices");

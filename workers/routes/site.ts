@@ -1,6 +1,7 @@
 // What anybody may see without signing in: the start page, coarse health, and the few files the frontend asks for outside its seat.
 import { type Context, Hono } from "hono";
 import { type HealthView, healthPage, landingPage } from "../../frontend-shim/join/pages.ts";
+import type { Health } from "../../durable-objects/contract.ts";
 import type { EdgeEnv } from "../app.ts";
 import { json } from "../errors.ts";
 import { logError } from "../log.ts";
@@ -51,13 +52,19 @@ async function queueParts(env: Env): Promise<Parts> {
   const answer = await openWorkshop(env, env.DEFAULT_WORKSHOP).health();
   if (!answer.ok) return [{ name: "queue", state: "missing", says: "no workshop has been created yet" }];
   const { jobs, runners, switches } = answer.health;
-  const busy = runners.filter((runner) => runner.busy).length;
   return [
     { name: "queue", state: "ok", says: `${switches}; ${jobs.waiting} waiting, ${jobs.live} under way` },
-    runners.length === 0
-      ? { name: "runners", state: "missing", says: "no GPU is connected; prompts wait until one is" }
-      : { name: "runners", state: busy === 0 ? "idle" : "ok", says: `${runners.length} connected, ${busy} busy` },
+    runnersPart(runners),
   ];
+}
+
+function runnersPart(runners: Health["runners"]): Parts[number] {
+  if (runners.length === 0) return { name: "runners", state: "missing", says: "no GPU is connected; prompts wait until one is" };
+  // An object of the release before says nothing of stages: its runners dial in when they are ready.
+  const starting = runners.filter(({ stage = "ready" }) => stage !== "ready").length;
+  if (starting === runners.length) return { name: "runners", state: "missing", says: `${starting} connected, none ready yet; prompts wait until one is` };
+  const busy = runners.filter((runner) => runner.busy).length;
+  return { name: "runners", state: busy === 0 ? "idle" : "ok", says: `${runners.length} connected, ${busy} busy${starting === 0 ? "" : `, ${starting} starting`}` };
 }
 
 async function filesPart(env: Env): Promise<Parts> {

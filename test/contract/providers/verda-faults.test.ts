@@ -76,8 +76,9 @@ describe.each([
     ],
   ];
   test.each(steps)("[Q54] kill -9 %s: the job ends once, with one picture", async (step, strike) => {
-    // A short claim deadline: a message that Verda lost before its claim is nowhere.
-    const fleet = await room.pool("h200", { redeliver, sandboxArgs: ["--step-ms", "20"] }, { claim_ms: 4_000 });
+    // A message that Verda lost before its claim is nowhere, so this much is waited for it. It must be more than a cold start takes on a busy machine: the next
+    // message meets one, and a second claim missed is the end of the job.
+    const fleet = await room.pool("h200", { redeliver, sandboxArgs: ["--step-ms", "20"] }, { claim_ms: 15_000 });
     const client = room.client(1);
     const name = `kill-${redeliver}-${steps.findIndex(([title]) => title === step)}`;
     const job = await client.submit({ ...(painterGraph("a harbour in fog", redeliver * 10 + step.length, 12) as object), "9": { class_type: "SaveImage", inputs: { images: ["8", 0], filename_prefix: name } } });
@@ -205,7 +206,9 @@ describe("a provider that says no", () => {
     await pictureOf(client, job);
     expect(runsOf([open], job)).toBe(1);
     const { circuit } = await room.state("shut");
-    expect(circuit).toMatchObject({ state: "open", code });
+    // Its three seconds may be over by now; that they were taken is in the notes.
+    expect(circuit.code).toBe(code);
+    expect(["open", "half_open"]).toContain(circuit.state);
     expect((await room.notes("shut")).some((line) => /no jobs go there for 3 s; they go to the next pool/.test(line))).toBe(true);
   });
 

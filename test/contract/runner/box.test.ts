@@ -13,7 +13,7 @@ let runner: RunnerProcess;
 beforeAll(async () => {
   box = await openBoxRoom();
   runner = box.start();
-  await runner.logged("socket_up");
+  await runner.ready();
 });
 afterAll(async () => {
   await box?.end();
@@ -176,7 +176,7 @@ describe("when the machine is told to go", () => {
   });
 
   test("[G31] SIGTERM while idle: it goes at once, with code 0", async () => {
-    await runner.logged("socket_up");
+    await runner.ready();
     expect(await runner.stop()).toBe(0);
     expect(runner.count("runner_failed")).toBe(0);
   });
@@ -185,7 +185,7 @@ describe("when the machine is told to go", () => {
 describe("when ComfyUI goes away", () => {
   test("[G30] an idle runner notices, takes no job meanwhile, and goes on when it is back", async () => {
     runner = box.start();
-    await runner.logged("socket_up");
+    await runner.ready();
     const client = box.room.client(2);
     await client.ended(await client.submit(colourGraph(0x010101, "before")));
     const sandbox = box.room.children.get("sandbox")!;
@@ -209,7 +209,7 @@ describe("with ComfyUI's folders on this disk", () => {
   test("[G23] files are read from disk and emptied after their commit, so that no name comes twice; inputs are written there", async () => {
     const folders = ["input", "output", "temp"].flatMap((name) => [`--${name}-dir`, sandboxFolder(name)]);
     runner = box.start(folders);
-    await runner.logged("socket_up");
+    await runner.ready();
     const client = box.room.client(1);
     await uploadPicture(client, "disk.png", "#ffffff");
     const graph = invertGraph("disk.png");
@@ -228,7 +228,7 @@ describe("with ComfyUI's folders on this disk", () => {
 
   test("[G23] after a restart of the runner an emptied file does not come back out of ComfyUI's cache", async () => {
     runner = box.start(["--output-dir", sandboxFolder("output"), "--temp-dir", sandboxFolder("temp")]);
-    await runner.logged("socket_up");
+    await runner.ready();
     const client = box.room.client(1);
     const entry = await client.ended(await client.submit(invertGraph("disk.png")));
     const [file] = entry.outputs["3"]?.images ?? [];

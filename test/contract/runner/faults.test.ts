@@ -32,7 +32,7 @@ beforeAll(async () => {
   line = new Weather(url);
   command = `"${process.execPath}" "${join(ROOT, "gpu-adapter/sandbox/main.ts")}" --port ${port} --dir "${dir}" --step-ms 10`;
   runner = box.start(["--comfy", await line.open(), "--comfy-cmd", command]);
-  await runner.logged("socket_up");
+  await runner.ready();
 });
 afterAll(async () => {
   await box?.end();
@@ -108,14 +108,32 @@ describe("a ComfyUI that is started anew", () => {
   test("[G19] after as many jobs as `--restart-after` says, between two jobs", async () => {
     expect(await runner.stop()).toBe(0);
     runner = box.start(["--comfy", line.origin, "--comfy-cmd", command, "--restart-after", "2"]);
-    await runner.logged("socket_up");
+    await runner.ready();
     const client = box.room.client(7);
     for (const n of [1, 2, 3]) expect((await client.ended(await client.submit(colourGraph(0x700000 + n, "counted")))).outputs["2"]?.images, String(n)).toHaveLength(1);
     expect(await runner.logged("comfy_restart")).toMatchObject({ reason: "jobs" });
     expect(runner.lines.filter(({ event }) => event === "job" || event === "comfy_restart").map(({ event }) => event)).toEqual(["job", "job", "comfy_restart", "job"]);
     expect(await runner.stop()).toBe(0);
     runner = box.start(["--comfy", line.origin, "--comfy-cmd", command]);
-    await runner.logged("socket_up");
+    await runner.ready();
+  });
+
+  test("[G19] when it hangs although nothing runs: noticed after `--hang-after`, ended by force, and the job that waits meanwhile runs", async () => {
+    expect(await runner.stop()).toBe(0);
+    runner = box.start(["--comfy", line.origin, "--comfy-cmd", command, "--hang-after", "8"]);
+    await runner.ready();
+    const client = box.room.client(7);
+    expect((await client.ended(await client.submit(colourGraph(0x710000, "before")))).outputs["2"]?.images).toHaveLength(1);
+    const { pid } = await runner.logged("comfy_started");
+    // Its port still takes connections, its process answers nothing and hears no SIGTERM.
+    process.kill(Number(pid), "SIGSTOP");
+    expect(await runner.logged("comfy_restart")).toMatchObject({ reason: "hung" });
+    expect((await client.ended(await client.submit(colourGraph(0x710001, "after")))).outputs["2"]?.images).toHaveLength(1);
+    expect(runner.lines.filter(({ event }) => event === "comfy_started" || event === "comfy_restart" || event === "job_done").map(({ event }) => event)).toEqual(["comfy_started", "job_done", "comfy_restart", "comfy_started", "job_done"]);
+    expect(() => process.kill(Number(pid), 0)).toThrow(/ESRCH/);
+    expect(await runner.stop()).toBe(0);
+    runner = box.start(["--comfy", line.origin, "--comfy-cmd", command]);
+    await runner.ready();
   });
 });
 
@@ -139,7 +157,7 @@ describe("runs of unusual size", () => {
   });
 });
 
-/** How the platform closed the attempts of a job: its own deadlines are the runner's, so it may be first to say so. */
+/** How the platform closed the attempts of a job. Where ComfyUI cannot be stopped in the little time that short limits leave, its own deadline is first. */
 async function closings(job: string): Promise<string[]> {
   const answer = await fetch(`${box.room.origin}/ops/v1/workshops/demo/log`, { headers: { Authorization: `Bearer ${box.room.operatorToken}` } });
   const entries = (await answer.text()).trim().split("\n").map((text) => JSON.parse(text) as { events?: { type: string; job?: string; code?: string }[] });
@@ -149,12 +167,15 @@ const idle = { queue_running: [], queue_pending: [] };
 const comfyQueue = async (): Promise<unknown> => (await fetch(`${url}/queue`)).json();
 
 describe("a ComfyUI that hangs", () => {
-  test("[Q57] `exec_timeout`: a run over its limit is interrupted, and fails with a sentence", async () => {
-    await limits({ exec_ms: 2000 });
+  test("[Q57] [G12] `exec_timeout`: a run over its limit is interrupted, and fails with a sentence and with what ComfyUI said until then", async () => {
+    await limits({ exec_ms: 12_000 });
     const client = box.room.client(5);
     const job = await client.submit(sleepGraph(60, 0x444444));
-    expect(failureOf(await client.ended(job))).toMatchObject({ exception_type: "exec_timeout", exception_message: expect.stringMatching(/time limit.*Use fewer steps/) as string });
-    await runner.logged("job_done", (said) => said.job === job);
+    const entry = await client.ended(job);
+    expect(failureOf(entry)).toMatchObject({ exception_type: "exec_timeout", exception_message: expect.stringMatching(/time limit.*Use fewer steps/) as string });
+    // The runner is heard before the queue's own deadline closes the attempt: its result counts, and history has ComfyUI's messages.
+    expect(await runner.logged("result_sent", (said) => said.job === job)).toMatchObject({ status: "failed", answer: "accepted" });
+    expect(entry.status.messages.map(([name]) => name)).toEqual(expect.arrayContaining(["execution_start", "execution_cached", "execution_error"]));
     expect(await closings(job)).toEqual(["exec_timeout"]);
     expect(await comfyQueue()).toEqual(idle);
   });

@@ -42,7 +42,7 @@ describe("over HTTP alone", () => {
   let runner: RunnerProcess;
   beforeAll(async () => {
     runner = box.start();
-    await runner.logged("socket_up");
+    await runner.ready();
   });
   afterAll(async () => {
     await runner.stop();
@@ -74,7 +74,7 @@ describe("over HTTP alone", () => {
     await run(5, graph);
     expect(await runner.stop()).toBe(0);
     runner = box.start();
-    await runner.logged("socket_up");
+    await runner.ready();
     expect(await cachedNodes((await run(5, graph)).job)).toEqual([]);
   });
 });
@@ -90,7 +90,7 @@ describe("with ComfyUI's folders on this disk", () => {
     line = new Weather(box.room.sandboxUrl);
     const folders = ["input", "output", "temp"].flatMap((name) => [`--${name}-dir`, sandboxFolder(name)]);
     runner = box.start([...folders, "--comfy", await line.open()]);
-    await runner.logged("socket_up");
+    await runner.ready();
   });
   afterAll(async () => {
     await runner.stop();
@@ -128,7 +128,7 @@ describe("with ComfyUI's folders on this disk", () => {
   });
 
   test("[G23] a cut line to a ComfyUI that goes on: no emptied file comes back under its old name", async () => {
-    await runner.logged("socket_up");
+    await runner.ready();
     const graph = colourGraph(0x0badca, "cut");
     await run(3, graph);
     expect(line.cut()).toBeGreaterThan(0);

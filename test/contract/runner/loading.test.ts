@@ -12,7 +12,7 @@ beforeAll(async () => {
   box = await openBoxRoom();
   line = new Weather(box.room.sandboxUrl);
   runner = box.start(["--comfy", await line.open()]);
-  await runner.logged("socket_up");
+  await runner.ready();
 });
 afterAll(async () => {
   await box?.end();

@@ -1,16 +1,16 @@
-// The other ways a runner is started: over HTTP, over HTTP once, with a ComfyUI of its own to look after, and as a check of the box.
+// The other ways a runner is started: over HTTP (once: once.test.ts), with a ComfyUI of its own to look after, and as a check of the box.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { signDispatch } from "../../../gpu-adapter/canonical.ts";
-import { type Dispatch, heldAnswer, nextAnswer, runnerHealth, type RunnerHealth, type RunnerInfo } from "../../../gpu-adapter/contract.ts";
+import { type Dispatch, heldAnswer } from "../../../gpu-adapter/contract.ts";
 import { freePort, ROOT } from "../../../scripts/stack.ts";
 import { colourGraph, sleepGraph } from "../../e2e/support/seat-client.ts";
 import { type BoxRoom, openBoxRoom } from "./support/box-room.ts";
+import { dispatchFor, health, type HttpRunner, KEY, post, startHttp } from "./support/http-runner.ts";
 import { RunnerProcess } from "./support/runner-process.ts";
 
-const KEY = "a-key-shared-with-the-image";
 let box: BoxRoom;
 beforeAll(async () => {
   box = await openBoxRoom();
@@ -19,38 +19,10 @@ afterAll(async () => {
   await box?.end();
 });
 
-type HttpRunner = { process: RunnerProcess; url: string };
-
-async function startHttp(mode: "http" | "http-once", args: string[] = []): Promise<HttpRunner> {
-  const process = new RunnerProcess([mode, "--host", "127.0.0.1", "--port", "0", "--comfy", box.room.sandboxUrl, "--work-dir", box.workDir, "--allow-origin", box.weather.origin, ...args], { COMFYUME_DISPATCH_KEY: KEY });
-  const { port } = await process.logged("listening");
-  return { process, url: `http://127.0.0.1:${String(port)}` };
-}
-
-async function health(url: string): Promise<{ status: number; body: RunnerHealth }> {
-  const answer = await fetch(`${url}/health`);
-  return { status: answer.status, body: runnerHealth.parse(await answer.json()) };
-}
-
-/** A dispatch of the real Worker, handed out to this runner's id, as a provider would carry it. */
-async function dispatchFor(runner: RunnerInfo, detach: boolean): Promise<Dispatch> {
-  const answer = await fetch(`${box.weather.origin}/runner/v1/demo/pools/local/next`, {
-    method: "POST",
-    headers: { Authorization: `Bearer ${box.token}`, "Content-Type": "application/json" },
-    body: JSON.stringify({ runner, wait_ms: 15_000 }),
-  });
-  const { work } = nextAnswer.parse(await answer.json());
-  if (work === undefined) throw new Error("the Worker had no work");
-  const { sig: _sig, ...rest } = { ...work.dispatch, detach };
-  return { ...rest, sig: await signDispatch(rest, KEY) };
-}
-
-const post = async (url: string, body: unknown): Promise<Response> => fetch(`${url}/v1/jobs`, { method: "POST", body: typeof body === "string" ? body : JSON.stringify(body) });
-
 describe("mode http", () => {
   let runner: HttpRunner;
   beforeAll(async () => {
-    runner = await startHttp("http");
+    runner = await startHttp(box, "http");
     await runner.process.logged("stage", ({ stage }) => stage === "ready");
   });
   afterAll(async () => {
@@ -70,7 +42,7 @@ describe("mode http", () => {
     await client.open();
     const job = await client.submit(colourGraph(0x102030, "held"));
     const { body } = await health(runner.url);
-    const answer = await post(runner.url, await dispatchFor(body.runner, false));
+    const answer = await post(runner.url, await dispatchFor(box, body.runner, false));
     expect(answer.status).toBe(200);
     const held = heldAnswer.parse(await answer.json());
     expect(held).toMatchObject({ job_id: job, attempt: 1, outcome: "succeeded", result: { status: "succeeded" } });
@@ -86,7 +58,7 @@ describe("mode http", () => {
     const client = box.room.client(2);
     const job = await client.submit(sleepGraph(2));
     const { body } = await health(runner.url);
-    const dispatch = await dispatchFor(body.runner, true);
+    const dispatch = await dispatchFor(box, body.runner, true);
     expect((await post(runner.url, dispatch)).status).toBe(202);
     expect((await health(runner.url)).body.status).toBe("busy");
     const second = await post(runner.url, dispatch);
@@ -102,7 +74,7 @@ describe("mode http", () => {
     await client.open();
     const job = await client.submit(sleepGraph(60));
     const { body } = await health(runner.url);
-    const held = post(runner.url, await dispatchFor(body.runner, false));
+    const held = post(runner.url, await dispatchFor(box, body.runner, false));
     await client.heard("its start", (m) => m.type === "execution_start" && m.data.prompt_id === job);
     await client.post("/interrupt", { prompt_id: job });
     expect(heldAnswer.parse(await (await held).json())).toMatchObject({ outcome: "cancelled" });
@@ -113,7 +85,7 @@ describe("mode http", () => {
     const client = box.room.client(4);
     await client.submit(colourGraph(5, "over"));
     const { body } = await health(runner.url);
-    const dispatch = await dispatchFor(body.runner, false);
+    const dispatch = await dispatchFor(box, body.runner, false);
     expect(heldAnswer.parse(await (await post(runner.url, dispatch)).json()).outcome).toBe("succeeded");
     const started = runner.process.count("run_started");
     const again = heldAnswer.parse(await (await post(runner.url, dispatch)).json());
@@ -149,7 +121,7 @@ describe("mode http", () => {
     await client.open();
     const job = await client.submit(sleepGraph(60));
     const { body } = await health(runner.url);
-    const held = post(runner.url, await dispatchFor(body.runner, false));
+    const held = post(runner.url, await dispatchFor(box, body.runner, false));
     await client.heard("its start", (m) => m.type === "execution_start" && m.data.prompt_id === job);
     runner.process.child.kill("SIGTERM");
     expect(heldAnswer.parse(await (await held).json())).toMatchObject({ outcome: "failed", result: { error: { code: "container_lost" } } });
@@ -160,22 +132,9 @@ describe("mode http", () => {
   });
 });
 
-describe("mode http-once", () => {
-  test("[G3] answers one job, then ends with code 0", async () => {
-    const runner = await startHttp("http-once");
-    await runner.process.logged("stage", ({ stage }) => stage === "ready");
-    const client = box.room.client(6);
-    const job = await client.submit(colourGraph(0x332211, "once"));
-    const { body } = await health(runner.url);
-    const held = heldAnswer.parse(await (await post(runner.url, await dispatchFor(body.runner, false))).json());
-    expect(held).toMatchObject({ job_id: job, outcome: "succeeded" });
-    expect(await runner.process.exited).toBe(0);
-  });
-});
-
 describe("readiness", () => {
   test("[G30] without a required model it stays `starting`, says which, and takes no job", async () => {
-    const runner = await startHttp("http", ["--require-model", "loras/absent.safetensors", "--require-node", "NoSuchNode"]);
+    const runner = await startHttp(box, "http", ["--require-model", "loras/absent.safetensors", "--require-node", "NoSuchNode"]);
     await runner.process.logged("inventory_incomplete");
     const { status, body } = await health(runner.url);
     expect(status).toBe(503);
@@ -198,7 +157,7 @@ describe("a ComfyUI of its own", () => {
     const command = `"${process.execPath}" "${join(ROOT, "gpu-adapter/sandbox/main.ts")}" --port ${port} --dir "${dir}" --step-ms 10`;
     const runner = box.start(["--comfy", url, "--comfy-cmd", command]);
     try {
-      await runner.logged("socket_up");
+      await runner.ready();
       const client = box.room.client(7);
       await client.open();
       const job = await client.submit({ ...sleepGraph(1.5, 0x999999), "4": { class_type: "ImageInvert", inputs: { image: ["2", 0] } }, "5": { class_type: "SaveImage", inputs: { images: ["4", 0], filename_prefix: "crashed" } } });

@@ -17,7 +17,7 @@ beforeAll(async () => {
   if (box.r2 === null) throw new Error("this room has the simulator");
   r2 = box.r2;
   runner = box.start();
-  await runner.logged("socket_up");
+  await runner.ready();
 });
 afterAll(async () => {
   await box?.end();

@@ -23,7 +23,7 @@ describe.each(KINDS)("[G21] %s", (kind) => {
   beforeAll(async () => {
     box = await openStoreRoom(kind);
     runner = box.start();
-    await runner.logged("socket_up");
+    await runner.ready();
   });
   afterAll(async () => {
     await box?.end();

@@ -9,7 +9,7 @@ let runner: RunnerProcess;
 beforeAll(async () => {
   box = await openBoxRoom();
   runner = box.start();
-  await runner.logged("socket_up");
+  await runner.ready();
 });
 afterAll(async () => {
   await box?.end();

@@ -30,6 +30,9 @@ describe("the command line", () => {
     expect(() => readOptions(PULL, {})).toThrow(/COMFYUME_TOKEN/);
     expect(() => readOptions(["pull", "--platform", "edge.example"], { COMFYUME_TOKEN: "t" })).toThrow(/--platform wants an http\(s\) address, not "edge\.example"/);
     expect(() => readOptions([...PULL, "--restart-after", "many"], { COMFYUME_TOKEN: "t" })).toThrow(/whole number/);
+    expect(() => readOptions([...PULL, "--hang-after", "0"], { COMFYUME_TOKEN: "t" })).toThrow(/from 1 to/);
+    expect(readOptions(PULL, { COMFYUME_TOKEN: "t" }).hangAfter).toBe(60);
+    expect(readOptions(PULL, { COMFYUME_TOKEN: "t", COMFYUME_HANG_AFTER: "300" }).hangAfter).toBe(300);
     expect(() => readOptions([...PULL, "--nonsense"], { COMFYUME_TOKEN: "t" })).toThrow(/nonsense/);
   });
 

@@ -6,7 +6,7 @@ import { canonicalJson, sha256Hex } from "../../../gpu-adapter/canonical.ts";
 import { type CatalogReport, MULTIPART_FROM_BYTES, nextAnswer, type RunResult, uploadAnswer, type UploadFile, type Work } from "../../../gpu-adapter/contract.ts";
 import { parseJson, stringifyJson } from "../../../gpu-adapter/json.ts";
 import { openWorkshop } from "../../../workers/workshop.ts";
-import { basic, call, HOST, post, sha256, workshop, type Workshop } from "./edge.ts";
+import { basic, call, HOST, OPERATOR, post, sha256, workshop, type Workshop } from "./edge.ts";
 
 let shop: Workshop;
 const PIXELS = new TextEncoder().encode("not really a picture, but bytes are bytes");
@@ -86,6 +86,20 @@ describe("a job over HTTP", () => {
     expect([view.status, view.headers.get("content-type"), view.headers.get("content-disposition")]).toEqual([200, "image/png", 'filename="ComfyUI_00001_.png"']);
     expect(new Uint8Array(await view.arrayBuffer())).toEqual(PIXELS);
     expect((await call("/flow/user002/view?filename=ComfyUI_00001_.png", { headers: basic("user002", shop.passwords[1]!) })).status).toBe(404);
+  });
+
+  it("[G12] [Q57] a runner's limits end before the queue's own deadlines, by 20 s or a quarter of a short one", async () => {
+    const limitsOf = async (): Promise<object> => {
+      const work = await take("user001");
+      await settle(work);
+      return work.claim.job!.limits;
+    };
+    expect(await limitsOf()).toMatchObject({ start_s: 160, exec_s: 880, idle_event_s: 280 });
+    const settings = { provider: "pull", max_in_flight: 2, lease_ms: 60_000, claim_ms: 60_000 };
+    const put = async (more: object): Promise<number> => (await call("/ops/v1/workshops/flow/pools/gpu", { method: "PUT", headers: { "content-type": "application/json", ...OPERATOR }, body: JSON.stringify({ ...settings, ...more }) })).status;
+    expect(await put({ start_ms: 40_000, exec_ms: 10_000, silence_ms: 100_000 })).toBe(200);
+    expect(await limitsOf()).toMatchObject({ start_s: 30, exec_s: 7.5, idle_event_s: 80 });
+    expect(await put({ start_ms: 180_000, exec_ms: 900_000, silence_ms: 300_000 })).toBe(200);
   });
 
   it("[G28] a repeated PUT is 412 and the commit then holds", async () => {

@@ -2,7 +2,8 @@ import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
 import { app } from "../../../workers/app.ts";
 import { serveFrontend } from "../../../workers/routes/frontend.ts";
-import { call, workshop } from "./edge.ts";
+import { listen } from "../listener.ts";
+import { call, OPERATOR, post, workshop } from "./edge.ts";
 
 const page = { "sec-fetch-mode": "navigate", accept: "text/html" };
 
@@ -34,6 +35,25 @@ describe("what anybody sees", () => {
     expect(text).toContain("no GPU is connected");
     expect(text).toContain("Working, with gaps");
     expect(await (await call("/health/ping")).text()).toBe("ok");
+  });
+
+  it("[G30] a GPU that is still starting is not counted as there", async () => {
+    const { token } = (await (await post(`/ops/v1/workshops/${env.DEFAULT_WORKSHOP}/pools/gpu/token`, {}, OPERATOR)).json()) as { token: string };
+    const says = async (): Promise<unknown> => ((await (await call("/health")).json()) as { parts: { name: string; state: string; says: string }[] }).parts.find(({ name }) => name === "runners");
+    const dial = async (id: string): Promise<(stage: string) => Promise<void>> => {
+      const listener = await listen(`/runner/v1/${env.DEFAULT_WORKSHOP}/pools/gpu/next`, { authorization: `Bearer ${token}` });
+      return async (stage) => {
+        listener.forget();
+        listener.say({ type: "hello", runner: { id, version: "1", mode: "pull" }, stage, missing: [] });
+        await listener.until(({ type }) => type === "welcome");
+      };
+    };
+    const [one, two] = [await dial("cold-1"), await dial("cold-2")];
+    await one("process");
+    await two("comfyui");
+    expect(await says()).toMatchObject({ state: "missing", says: "2 connected, none ready yet; prompts wait until one is" });
+    await one("ready");
+    expect(await says()).toMatchObject({ state: "idle", says: "2 connected, 0 busy, 1 starting" });
   });
 
   it("[CF24] the site asks to be left out of search engines", async () => {

@@ -48,6 +48,12 @@ export class RunnerProcess {
     });
   }
 
+  /** Connected to the platform, and its ComfyUI is ready. */
+  async ready(): Promise<void> {
+    await this.logged("socket_up");
+    await this.logged("stage", ({ stage }) => stage === "ready");
+  }
+
   count(event: string): number {
     return this.lines.filter((line) => line.event === event).length;
   }
