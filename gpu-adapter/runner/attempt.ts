@@ -23,7 +23,7 @@ import { blamesInputs, validationError } from "./verdict.ts";
 import { OVERDUE, type Overdue, Watch } from "./watch.ts";
 
 export type AttemptGiven = { dispatch: Dispatch; document: JobDocument; lease: string; routes: AttemptRoutes; channel: EventChannel };
-export type Outcome = { result: RunResult | null; crashed: boolean; oom: boolean; stuck: boolean };
+export type Outcome = { result: RunResult | null; crashed: boolean; oom: boolean; stuck: boolean; /** ComfyUI ran nodes whose files nobody has */ unstored: boolean };
 
 /** After an interrupt ComfyUI has this long to stop (ms): it does so at the next node or step. Under the platform's stop grace of 20 s [Q61]; a drain has 10 s in all [G31]. */
 const STOP_MS: Record<StopReason, number> = { cancel: 12_000, stale: 12_000, drain: 5_000, timeout: 12_000, storage: 12_000 };
@@ -98,7 +98,7 @@ export class Attempt {
     const result = this.#stopped === "stale" ? null : await this.#result(end);
     await Promise.all(this.#uploader.locals().map((file) => this.#box.folders.empty(file)));
     const code = result?.error?.code;
-    return { result, crashed: code === "comfy_crash", oom: code === "oom", stuck: this.#stuck };
+    return { result, crashed: code === "comfy_crash", oom: code === "oom", stuck: this.#stuck, unstored: this.#posted && this.#unstored };
   }
 
   async #prepare(): Promise<void> {

@@ -28,6 +28,7 @@ export class Job {
   #attempt: Attempt | null = null;
   #stopped: StopReason | null = null;
   #aftermath: Aftermath = { crashed: false, oom: false, stuck: false };
+  #unstored = false;
   #gpu: { vram_used_mb: number } | null = null;
   #heart: ReturnType<typeof setInterval> | null = null;
 
@@ -59,10 +60,11 @@ export class Job {
     const { dispatch, lease, routes, channel } = this;
     this.#attempt = new Attempt(this.#box, { dispatch, document, lease, routes, channel }, this.#log);
     if (this.#stopped !== null) this.#attempt.stop(this.#stopped);
-    const { result, crashed, oom, stuck } = await this.#attempt.run();
+    const { result, crashed, oom, stuck, unstored } = await this.#attempt.run();
     if (this.#heart !== null) clearInterval(this.#heart);
     this.#log("job_done", { status: result?.status ?? "dropped", code: result?.error?.code, exec_ms: result?.timings.exec_ms, load_ms: result?.timings.load_ms, upload_ms: result?.timings.upload_ms });
     this.#aftermath = { crashed, oom, stuck };
+    this.#unstored = unstored && !crashed;
     return result;
   }
 
@@ -78,6 +80,8 @@ export class Job {
     box.jobsDone++;
     // Memory that one graph exhausted is given back before the next one runs [Q54].
     if (this.#aftermath.oom) await box.comfy.free(true).catch((error: unknown) => this.#log("free_failed", { error: words(error) }));
+    // From its cache ComfyUI would name files again that were never stored and are emptied below [G17].
+    if (this.#unstored) await box.clear().catch((error: unknown) => this.#log("cache_kept", { error: words(error) }));
     const emptied = await box.folders.sweep();
     if (emptied > 0) this.#log("emptied", { files: emptied });
     await box.afterJob(this.#aftermath);

@@ -139,6 +139,19 @@ describe("with ComfyUI's folders on this disk", () => {
     expect((await (await box.room.client(3).picture(file ?? { filename: "", subfolder: "", type: "output" })).arrayBuffer()).byteLength).toBeGreaterThan(50);
   });
 
+  test("[G17] [G23] files that could not be stored: the same graph again is run again, and brings its picture", async () => {
+    box.weather.fault({ method: "POST", path: /\/uploads$/, times: 1000, what: 400 });
+    const graph = colourGraph(0x0ddba1, "lost");
+    const client = box.room.client(5);
+    const failed = await client.ended(await client.submit(graph));
+    box.weather.clear();
+    expect(failed.status.status_str).toBe("error");
+    const again = await run(5, graph);
+    expect(await cachedNodes(again.job)).toEqual([]);
+    const [file] = again.outputs["2"]?.images ?? [];
+    expect((await (await client.picture(file ?? { filename: "", subfolder: "", type: "output" })).arrayBuffer()).byteLength).toBeGreaterThan(50);
+  });
+
   test("[G23] a cancelled run's files are emptied too", async () => {
     const client = box.room.client(4);
     await client.open();
