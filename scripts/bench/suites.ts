@@ -7,6 +7,7 @@ export const SUITES: { readonly [name: string]: () => Promise<Suite> } = {
   queue: () => import("./queue.ts"),
   submit: () => import("./submit.ts"),
   drain: () => import("./drain.ts"),
+  peers: () => import("./peers.ts"),
   fanout: () => import("./fanout.ts"),
   growth: () => import("./growth.ts"),
   history: () => import("./history.ts"),
@@ -17,8 +18,11 @@ export const SUITES: { readonly [name: string]: () => Promise<Suite> } = {
   idle: () => import("./idle.ts"),
 };
 
-/** Names of what to run: the one that was asked for, or everything. Null when there is no such suite. */
+/** Made of other suites: a run of all of them has its figures already. */
+const COMBINED: readonly string[] = ["peers"];
+
+/** Names of what to run: the one that was asked for, or everything once. Null when there is no such suite. */
 export function chosen(only: string | undefined): string[] | null {
-  if (only === undefined) return Object.keys(SUITES);
+  if (only === undefined) return Object.keys(SUITES).filter((name) => !COMBINED.includes(name));
   return Object.hasOwn(SUITES, only) ? [only] : null;
 }

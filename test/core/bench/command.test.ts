@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { chosen, SUITES } from "../../../scripts/bench/suites.ts";
 
 const MAIN = join(import.meta.dirname, "../../../scripts/bench/main.ts");
 let folder: string;
@@ -16,8 +17,8 @@ afterAll(() => {
 
 type Said = { code: number | null; out: string; err: string };
 
-async function bench(args: string[]): Promise<Said> {
-  const child = spawn(process.execPath, [MAIN, ...args]);
+async function bench(args: string[], env: Record<string, string> = {}): Promise<Said> {
+  const child = spawn(process.execPath, [MAIN, ...args], { env: { ...process.env, ...env } });
   const said: Said = { code: null, out: "", err: "" };
   child.stdout.setEncoding("utf8").on("data", (text: string) => (said.out += text));
   child.stderr.setEncoding("utf8").on("data", (text: string) => (said.err += text));
@@ -32,11 +33,20 @@ function trace(text: string): string {
 }
 
 describe("the suites", () => {
-  test("an unknown suite is answered with those there are", async () => {
-    expect(await bench(["quue"])).toEqual({ code: 1, out: "", err: expect.stringMatching(/^✗ There is no suite "quue"\. Suites: queue, submit, drain, .*\.\n$/) });
+  test("a run without a name has every figure once: what is made of other suites is left to be asked for", () => {
+    expect(chosen(undefined)).toEqual(Object.keys(SUITES).filter((name) => name !== "peers"));
+    expect([chosen("peers"), chosen("queue"), chosen("toString"), chosen("nope")]).toEqual([["peers"], ["queue"], null, null]);
   });
 
-  test.each([[["submit", "many"]], [["drain", "0"]], [["growth", "1", "2"]], [["fanout", "fast"]], [["chaos", "--jobs", "x"]], [["chaos", "--joobs", "3"]]])("%j: a sentence, before anything is started", async (args) => {
+  test("an unknown suite is answered with those there are", async () => {
+    expect(await bench(["quue"])).toEqual({ code: 1, out: "", err: expect.stringMatching(/^✗ There is no suite "quue"\. Suites: queue, submit, drain, peers, .*\.\n$/) });
+  });
+
+  test("`peers` without redis-server is skipped with a sentence", async () => {
+    expect(await bench(["peers"], { PATH: folder })).toEqual({ code: 0, out: "", err: expect.stringMatching(/^• peers\n {2}peers skipped: redis-server is not installed \(.*\)\n$/) });
+  });
+
+  test.each([[["submit", "many"]], [["drain", "0"]], [["peers", "1.5"]], [["growth", "1", "2"]], [["fanout", "fast"]], [["chaos", "--jobs", "x"]], [["chaos", "--joobs", "3"]]])("%j: a sentence, before anything is started", async (args) => {
     expect(await bench(args)).toEqual({ code: 1, out: "", err: expect.stringMatching(/^• \w+\n✗ [^\n]*(give|Leave)[^\n]*\.\n$/) });
   });
 });
