@@ -17,10 +17,16 @@ afterAll(async () => {
 
 const HANDS: Record<string, Hand> = { dropped: drop, "passed twice": twice, "held up": late(400) };
 const RUN = [
-  "down work", "up event started", "up event execution_start", "up event executing", "up event progress", "up event progress_state", "up event executed",
+  "down work", "up event started", "up event execution_start", "up event execution_cached", "up event executing", "up event progress", "up event progress_state", "up event executed",
   "up event execution_success", "up result", "down ack", "down result_ack",
 ];
 const CALLS = ["call uploads", "answer uploads", "call put", "answer put", "call commit", "answer commit"];
+/** What goes by HTTP when the line is gone as a run ends: its last events, and the result. */
+const WITHOUT_LINE = ["call events", "answer events", "call result", "answer result"];
+/** Of a run that is stopped. */
+const STOPPED = ["down cancel", "up event execution_interrupted"];
+/** Comes by before the suite has its hands on the line: what a runner can do, told once. */
+const BEFORE = ["call catalog", "answer catalog"];
 /** Of a run that takes longer: its signs of life and what they are answered. */
 const LONG = ["up event heartbeat", "down lease"];
 const GREETING = ["up hello", "down welcome", "up next"];
@@ -60,12 +66,16 @@ describe("a message of a longer run", () => {
   });
 });
 
-test.each(Object.keys(HANDS))("[Q61] `down cancel` %s: the run stops, and ends once", async (how) => {
+test.each(Object.keys(HANDS))("[G14] `up event stage` %s: of an upload that lasts", async (how) => {
+  await run([["call put", late(600)], ["up event stage", HANDS[how]!]]);
+});
+
+test.each(STOPPED.flatMap((name) => Object.keys(HANDS).map((how) => [name, how] as const)))("[Q61] `%s` %s: the run stops, and ends once", async (name, how) => {
   const { room, line } = storm;
   const client = room.client(1);
   await client.open();
   line.clear();
-  line.on("down cancel", HANDS[how]!);
+  line.on(name, HANDS[how]!);
   const job = await client.submit(sleepGraph(5, (colour += 0x000107)));
   sent.push({ client, job, ends: "error" });
   await client.heard("the run", (message) => message.type === "executing" && message.data.node === "2" && message.data.prompt_id === job);
@@ -80,6 +90,16 @@ describe("a call, or its answer", () => {
   test.each(cases)("[G28] `%s` %s", async (name, how) => {
     await run([[name, HANDS[how]!]]);
   });
+});
+
+describe("a call that goes when the line was cut at the end", () => {
+  test.each(WITHOUT_LINE.flatMap((name) => Object.keys(HANDS).map((how) => [name, how] as const)))("[G16] `%s` %s", async (name, how) => {
+    await run([["up result", () => storm.line.cut()], [name, HANDS[how]!]]);
+  });
+});
+
+test.each(Object.keys(HANDS))("[Q58] `down stale` %s: a runner that never got its work is free again", async (how) => {
+  await run([["down work", drop], ["down stale", HANDS[how]!]]);
 });
 
 describe("a message of the greeting, after the line was cut", () => {
@@ -111,7 +131,7 @@ describe("a cut line", () => {
 });
 
 test("nothing came by that was not dropped and doubled", () => {
-  const tried = [...RUN, ...CALLS, ...LONG, ...GREETING, "down cancel"];
+  const tried = [...RUN, ...CALLS, ...LONG, ...WITHOUT_LINE, ...STOPPED, ...GREETING, ...BEFORE, "up event stage", "down stale"];
   expect([...storm.line.met].filter((name) => !tried.includes(name)).toSorted()).toEqual([]);
 });
 
