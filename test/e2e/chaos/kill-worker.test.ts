@@ -32,10 +32,12 @@ async function killAround(when: "before" | "after", name: string, n: number): Pr
     storm.killWorker();
     struck.resolve();
   });
-  const job = await submitUntilAccepted(client, graph(n));
-  sent.push({ client, job });
+  // The Worker may die before it answers the submit: the client then asks again while it comes back.
+  const accepted = submitUntilAccepted(client, graph(n));
   await struck.promise;
   await storm.startWorker();
+  const job = await accepted;
+  sent.push({ client, job });
   const entry = await client.ended(job, 60);
   expect(entry.status.status_str, JSON.stringify(entry.status.messages.at(-1))).toBe("success");
   expect(entry.outputs["3"]?.images).toHaveLength(1);
