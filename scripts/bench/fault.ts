@@ -15,9 +15,9 @@ export function nothing(args: readonly string[]): void {
 }
 
 /** A whole number as `npm run bench` is told them. `name` begins the sentence that refuses it. */
-export function wholeNumber(text: string, name: string, from: 0 | 1 = 1): number {
+export function wholeNumber(text: string, name: string, from: 0 | 1 = 1, most = 1_000_000): number {
   const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
-  if (!(value >= from)) throw new BenchFault(`${name} is "${text}"; give a whole number from ${from} on.`);
+  if (!(value >= from && value <= most)) throw new BenchFault(`${name} is "${text}"; give a whole number from ${from} to ${most}.`);
   return value;
 }
 
