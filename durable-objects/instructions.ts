@@ -125,6 +125,7 @@ function jobPlan(act: Of<"cancel" | "evict" | "bump" | "unbump" | "move" | "clas
     case "unbump":
       return plan({ type: "unbump", job: job.id, by }, () => `${name} is back in its line, at its old place.`, { of: "job", job: job.id, what: "lane" }, "moves it to the front again, behind those that are there");
     case "move":
+      if (act.before === job.id) return { ok: false, reason: "bad_request", message: `A job cannot stand before itself. Nothing was changed. Name another waiting job of ${job.seat} in before, or send null to put it last.`, details: { job: job.id } };
       return plan({ type: "move", seat: job.seat, job: job.id, before: act.before, by }, () => (act.before === null ? `${name} now stands last among its equals.` : `${name} now stands before ${act.before.slice(-8)}.`), { of: "job", job: job.id, what: "place" }, "moves it back");
     case "class":
       return plan({ type: "set_class", job: job.id, class: act.class, by }, () => `${name} has class ${act.class}${state.workshop.mode === "priority" ? "." : "; classes count in the mode priority only."}`, { of: "job", job: job.id, what: "class" }, `gives it class ${job.class} again`);

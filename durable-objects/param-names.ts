@@ -29,6 +29,7 @@ export const PARAMETERS: Readonly<Record<string, Parameter>> = {
   circuit_ms: { core: "circuit", unit: "ms", says: "first rest of a failing pool" },
   circuit_max_ms: { core: "circuitMax", unit: "ms", says: "longest rest of a failing pool" },
   quarantine_ms: { core: "quarantine", unit: "ms", says: "how long a runner that fails to start is kept away" },
+  company_ms: { core: "company", unit: "ms", says: "how long after its latest job a seat is expected to send more, in the slow forecast; 0 expects nobody" },
 };
 
 /** Core parameters of what a person wrote, or the first name that is none. */
@@ -40,6 +41,11 @@ export function readParameters(given: Readonly<Record<string, number>>): { ok: t
     params[known.core] = value;
   }
   return { ok: true, params };
+}
+
+/** The name people write for a parameter of the core; a name that is none stays as it is. */
+export function writtenName(name: string): string {
+  return Object.entries(PARAMETERS).find(([, { core }]) => core === name)?.[0] ?? name;
 }
 
 /** Every parameter under its written name. */

@@ -22,13 +22,14 @@ export function jobName({ id, seat }: Pick<Job, "id" | "seat">): string {
   return `Job ${id.slice(-8)} of ${seat}`;
 }
 
-/** The refusal with its meaning and the way out: what happened, what it means, what to do. */
+/** The refusal with its meaning and the way out: what happened, what it means, what to do. One that says so itself stays as it is. */
 export function advised(refusal: Refusal): Refusal {
   const way = WAYS[refusal.reason];
-  return way === undefined ? refusal : { ...refusal, message: `${refusal.message} ${way}` };
+  return way === undefined || /Nothing was \w+/.test(refusal.message) ? refusal : { ...refusal, message: `${refusal.message} ${way}` };
 }
 
 const WAYS: { readonly [reason in Refusal["reason"]]?: string } = {
+  bad_request: "Nothing was changed. Correct the value and send it again.",
   illegal_transition: "Nothing was changed. Look at the job again: a waiting job can be rearranged, a running one cancelled or taken off its GPU, an ended one neither.",
   not_found: "Nothing was changed. It may have ended or been removed; reload the list.",
   no_such_seat: "Nothing was changed. Check the name; seats are listed in the workshop's state.",

@@ -1,13 +1,13 @@
 // The edge's table of contents: what every request passes, and which door leads where. The first match wins, top to bottom.
 import { Hono } from "hono";
 import { crossSite } from "./auth/origins.ts";
-import { comfyError } from "./errors.ts";
+import { comfyError, opsError } from "./errors.ts";
 import { log, logError } from "./log.ts";
 import { isSeatName, isWorkshopName, rawPath, splitPath } from "./names.ts";
 import { instructor } from "./routes/instructor.ts";
 import { ops } from "./routes/ops.ts";
 import { runner } from "./routes/runner.ts";
-import { seat, seatAnswer } from "./routes/seat.ts";
+import { seat, seatAnswer, type Tell } from "./routes/seat.ts";
 import { site } from "./routes/site.ts";
 import { workshop } from "./routes/workshop.ts";
 
@@ -27,7 +27,7 @@ table.route("/", workshop);
 table.route("/", seat);
 
 table.notFound(() => new Response(null, { status: 404 }));
-table.onError((error) => failed(error));
+table.onError((error, c) => failed(error, tellAt(c.req.path)));
 
 export const app = { fetch: answer };
 
@@ -41,7 +41,7 @@ async function answer(request: Request, env: Env, ctx?: ExecutionContext): Promi
   try {
     return await seatAnswer(request, env, { workshop: first, seat: second, path: rest }, (promise) => ctx.waitUntil(promise));
   } catch (error) {
-    return failed(error);
+    return failed(error, comfyError);
   }
 }
 
@@ -50,15 +50,20 @@ function guard(request: Request, env: Env): Response | null {
   if ((env.OPERATOR_TOKEN ?? "").length < MIN_OPERATOR_TOKEN) return misconfigured("OPERATOR_TOKEN", MIN_OPERATOR_TOKEN);
   if (!crossSite(request)) return null;
   log("cross_site_refused", { method: request.method });
-  return comfyError(403, "cross_site", "This request comes from a page of another site. Open the workshop's own address and try again there.");
+  return tellAt(rawPath(request.url))(403, "cross_site", "This request comes from a page of another site. Open the workshop's own address and try again there.");
 }
 
-function failed(error: unknown): Response {
+/** Operators' and instructors' scripts read `error.reason`; everybody else here is a client of ComfyUI's. */
+function tellAt(path: string): Tell {
+  return path.startsWith("/ops/v1/") || /^\/[^/]+\/dashboard\//.test(path) ? opsError : comfyError;
+}
+
+function failed(error: unknown, tell: Tell): Response {
   const flags = error as { retryable?: boolean; overloaded?: boolean };
   logError("unhandled", error, { retryable: flags.retryable ?? false, overloaded: flags.overloaded ?? false });
   // A reset object (deploy, host move) is whole again at once; an overloaded one needs a moment.
-  if (flags.retryable === true || flags.overloaded === true) return comfyError(503, "unavailable", "The workshop is restarting. Nothing is lost; try again in a moment.", { "retry-after": flags.overloaded === true ? "5" : "1" });
-  return comfyError(500, "internal", "Something went wrong on our side. What was accepted before is safe; try again, and tell the instructor if it stays so.");
+  if (flags.retryable === true || flags.overloaded === true) return tell(503, "unavailable", "The workshop is restarting. Nothing is lost; try again in a moment.", { "retry-after": flags.overloaded === true ? "5" : "1" });
+  return tell(500, "internal", "Something went wrong on our side. What was accepted before is safe; try again, and tell the instructor if it stays so.");
 }
 
 function misconfigured(name: string, least: number): Response {

@@ -6,7 +6,7 @@ async function ask(method, path, body) {
     const answer = await fetch("api/v1/" + path, { method, cache: "no-store", headers: body === undefined ? {} : { "content-type": "application/json" }, body: method === "GET" ? undefined : JSON.stringify(body ?? {}) });
     const read = await answer.json();
     if (answer.ok) return { ok: true, body: read };
-    const ended = read.error?.type === "session_ended" || answer.status === 401;
+    const ended = read.error?.reason === "session_ended" || answer.status === 401;
     return { ok: false, message: ended ? "Your session has ended. Reload this page to sign in again." : (read.error?.message ?? "The workshop answered " + answer.status + "."), ended };
   } catch {
     return { ok: false, message: "The workshop did not answer, so this may not have been done. Look at how it stands, then try again." };

@@ -6,6 +6,7 @@ import { sleepGraph, type SeatClient } from "../../test/e2e/support/seat-client.
 import type { Fleet } from "../../test/simulators/fleet/fleet.ts";
 import { Verda } from "../../test/simulators/verda/verda.ts";
 import type { Print } from "./driver.ts";
+import { wholeNumber } from "./fault.ts";
 
 const SEATS = 10;
 const MACHINES = 4;
@@ -18,16 +19,17 @@ type Job = { id: string; client: SeatClient; doomed: boolean };
 
 export async function run(args: string[], print: Print): Promise<void> {
   const { values } = parseArgs({ args, options: { jobs: { type: "string", default: "100" }, kills: { type: "string", default: "20" }, seed: { type: "string", default: "1" }, redeliver: { type: "string", default: "0" } } });
-  const random = seeded(Number(values.seed));
+  const [jobCount, kills, seed, redeliver] = [wholeNumber(values.jobs, "--jobs"), wholeNumber(values.kills, "--kills", 0), wholeNumber(values.seed, "--seed", 0), wholeNumber(values.redeliver, "--redeliver", 0)];
+  const random = seeded(seed);
   const verda = new Verda();
   await verda.open();
   const room = await openGpuRoom(verda, verda.vars, { seats: SEATS, slots: MACHINES });
   try {
-    const fleet = await room.pool("h200", { max: MACHINES, redeliver: Number(values.redeliver) });
+    const fleet = await room.pool("h200", { max: MACHINES, redeliver });
     const clients = Array.from({ length: SEATS }, (_, n) => room.client(n + 1));
     await Promise.all(clients.map((client) => client.open()));
     const began = performance.now();
-    const jobs = await submitAll(clients, Number(values.jobs), Number(values.kills), random);
+    const jobs = await submitAll(clients, jobCount, kills, random);
     const killer = setInterval(() => strike(fleet, jobs, random), 10);
     const ends = await Promise.all(jobs.map(async ({ client, id }) => await client.ended(id, PATIENCE_S).catch(() => null)));
     clearInterval(killer);

@@ -3,6 +3,7 @@
 import { Miniflare } from "miniflare";
 import { WebSocket } from "ws";
 import { makeAgent, percentile, post, rounded } from "./driver.ts";
+import { nothing } from "./fault.ts";
 import type { Row } from "./main.ts";
 import { PoolRunner } from "./pool-runners.ts";
 import { type Product, startProduct } from "./product.ts";
@@ -119,7 +120,8 @@ async function relay(product: Product): Promise<number[]> {
   return lags;
 }
 
-export async function run(_args: string[], print: (row: Row) => void): Promise<void> {
+export async function run(args: string[], print: (row: Row) => void): Promise<void> {
+  nothing(args);
   for (const count of SOCKETS) {
     const product = await startProduct(1, 1);
     const mine = percentile(await ours(product, count), 0.5);

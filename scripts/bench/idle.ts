@@ -2,6 +2,7 @@
 // ETags, which begin anew with each waking; asking wakes it, so each try waits from the start.
 import { WebSocket } from "ws";
 import { makeAgent, post, type Print, sleep } from "./driver.ts";
+import { nothing } from "./fault.ts";
 import { PoolRunner } from "./pool-runners.ts";
 import { asTarget, type Product, startProduct } from "./product.ts";
 import { promptBody } from "./workload.ts";
@@ -10,7 +11,8 @@ const SEATS = 20;
 /** Seconds without a request, tried in this order; the runtime itself waits 10. */
 const TRIES_S = [11, 13, 15, 20];
 
-export async function run(_args: string[], print: Print): Promise<void> {
+export async function run(args: string[], print: Print): Promise<void> {
+  nothing(args);
   const product = await startProduct(SEATS, 1);
   const pages: WebSocket[] = [];
   try {

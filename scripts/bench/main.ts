@@ -1,31 +1,35 @@
 // `npm run bench [-- SUITE [options]]`: figures as JSON lines {"suite","case","metric","value","unit"}, measured here and now; nothing is asserted.
-// Remarks (what was skipped and why) go to standard error, so that the lines can be piped.
+// Remarks (what was skipped and why) go to standard error, so that the lines can be piped. A `value` is a number or a digest, never null.
+import { faultOf } from "./fault.ts";
+import { chosen, SUITES } from "./suites.ts";
 
 export type Row = { suite: string; case: string; metric: string; value: number | string; unit: string };
-type Suite = { run(args: string[], print: (row: Row) => void): Promise<void> };
 
-const SUITES: Record<string, () => Promise<Suite>> = {
-  queue: () => import("./queue.ts"),
-  submit: () => import("./submit.ts"),
-  drain: () => import("./drain.ts"),
-  fanout: () => import("./fanout.ts"),
-  growth: () => import("./growth.ts"),
-  history: () => import("./history.ts"),
-  run: () => import("./run.ts"),
-  runner: () => import("./runner.ts"),
-  chaos: () => import("./chaos.ts"),
-  pages: () => import("./pages.ts"),
-  idle: () => import("./idle.ts"),
-};
+function print(row: Row): void {
+  if (typeof row.value === "number" && !Number.isFinite(row.value)) process.stderr.write(`  left out: ${row.suite} ${row.case} ${row.metric}, nothing was measured for it\n`);
+  else process.stdout.write(`${JSON.stringify(row)}\n`);
+}
 
-const [only, ...args] = process.argv.slice(2);
-if (only !== undefined && !SUITES[only]) {
-  process.stderr.write(`✗ There is no suite "${only}". Suites: ${Object.keys(SUITES).join(", ")}.\n`);
-  process.exit(1);
+/** The exit code. */
+async function main(): Promise<number> {
+  const [only, ...args] = process.argv.slice(2);
+  const names = chosen(only);
+  if (names === null) {
+    process.stderr.write(`✗ There is no suite "${only}". Suites: ${Object.keys(SUITES).join(", ")}.\n`);
+    return 1;
+  }
+  for (const name of names) {
+    process.stderr.write(`• ${name}\n`);
+    try {
+      await (await SUITES[name]?.())?.run(args, print);
+    } catch (error) {
+      process.stderr.write(`✗ ${faultOf(error) ?? (error instanceof Error ? (error.stack ?? error.message) : String(error))}\n`);
+      return 1;
+    }
+  }
+  return 0;
 }
-for (const [name, load] of Object.entries(SUITES)) {
-  if (only !== undefined && name !== only) continue;
-  process.stderr.write(`• ${name}\n`);
-  await (await load()).run(args, (row) => process.stdout.write(`${JSON.stringify(row)}\n`));
-}
-process.exit(0);
+
+// Sockets that a suite left open must not hold the run; what was written goes out first.
+const code = await main();
+process.stdout.write("", () => process.exit(code));

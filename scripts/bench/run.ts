@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { WebSocket } from "ws";
 import { freePort, type Stack, startStack } from "../stack.ts";
 import { percentile, rounded } from "./driver.ts";
+import { nothing } from "./fault.ts";
 import type { Row } from "./main.ts";
 
 /** Runs before the first that counts: sockets, caches, just-in-time compilers. */
@@ -60,7 +61,8 @@ function memory(stack: Stack): Map<string, number> {
   return new Map([...stack.children].map(([name, child]) => [name, (below(child.pid ?? -1) * 4096) / 1e6]));
 }
 
-export async function run(_args: string[], print: (row: Row) => void): Promise<void> {
+export async function run(args: string[], print: (row: Row) => void): Promise<void> {
+  nothing(args);
   const stateDir = mkdtempSync(join(tmpdir(), "comfyume-bench-run-"));
   const options = { workshop: "bench", seats: 20, runners: 1, stateDir, workshopDir: join(stateDir, "workshop"), sandboxArgs: ["--instant"] };
   const started: number[] = [];

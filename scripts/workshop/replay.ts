@@ -2,6 +2,7 @@
 import { createReadStream, existsSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { Readable } from "node:stream";
+import { z } from "zod";
 import { type Dispatch, type LogLine, Replay, type Replayed } from "../../durable-objects/log-replay.ts";
 import { CommandError, type Operator } from "./operator.ts";
 
@@ -33,27 +34,51 @@ export async function replayLog(lines: AsyncIterable<string>, seen: (dispatch: D
     number += 1;
     if (text.trim() === "") continue;
     const line = parsed(text, number);
-    try {
-      replay.take(line);
-    } catch (error) {
-      throw new CommandError(`Line ${number}: ${error instanceof Error ? error.message : String(error)}`);
-    }
+    replayable(`Line ${number}`, () => replay.take(line));
     if (line.kind === "end") end = line;
   }
   if (number === 0) throw new CommandError("The log is empty.");
-  const replayed = replay.result();
+  const replayed = replayable("The log", () => replay.result());
   const same = end !== null && replayed.differs === null && replayed.gaps.length === 0 && end.digest === replayed.digest && end.stored === replayed.digest && end.revision === replayed.revision;
   return { replayed, end, dispatches, same };
 }
 
-function parsed(text: string, number: number): LogLine {
-  let line: LogLine | null = null;
+const AGAIN = "Export it with npm run workshop -- log NAME --out FILE.";
+const revision = z.int().min(0);
+const typed = z.looseObject({ type: z.string().min(1) });
+/** Commands know their own fields; what every one has is its kind, and a batch its commands. */
+const command = z.union([z.looseObject({ type: z.literal("batch"), commands: z.array(typed) }), z.looseObject({ type: z.string().min(1).refine((type) => type !== "batch", "a batch has commands") })]);
+
+/** Each kind of line: what it must be, and how it looks in words. */
+const LINES: { readonly [kind in LogLine["kind"]]: { schema: z.ZodType; looks: string } } = {
+  head: { schema: z.looseObject({ v: z.literal(1), workshop: z.string(), base: revision.nullable(), since: revision }), looks: '{"kind":"head","v":1,"workshop":NAME,"base":REVISION or null,"since":REVISION}' },
+  row: { schema: z.looseObject({ of: z.enum(["workshop", "params", "job", "attempt", "seat", "pool", "slot", "runner", "estimate"]), value: z.looseObject({}) }), looks: '{"kind":"row","of":"workshop", "params", "job", "attempt", "seat", "pool", "slot", "runner" or "estimate","value":{…}}' },
+  entry: { schema: z.looseObject({ revision, at: z.int(), command, events: z.array(typed) }), looks: '{"kind":"entry","revision":REVISION,"at":MS,"command":{"type":…},"events":[{"type":…}, …]}' },
+  end: { schema: z.looseObject({ revision, digest: z.string(), stored: z.string() }), looks: '{"kind":"end","revision":REVISION,"digest":DIGEST,"stored":DIGEST}' },
+};
+
+/** What the queue cannot run is the log's fault: its records come from a file. */
+function replayable<T>(what: string, run: () => T): T {
   try {
-    line = JSON.parse(text) as LogLine;
+    return run();
+  } catch (error) {
+    throw new CommandError(`${what} cannot be replayed (${(error instanceof Error ? error.message : String(error)).replace(/\.$/, "")}). ${AGAIN}`);
+  }
+}
+
+function parsed(text: string, number: number): LogLine {
+  let value: unknown = null;
+  try {
+    value = JSON.parse(text);
   } catch {
     // said below
   }
-  if (line === null || typeof line !== "object" || !["head", "row", "entry", "end"].includes(line.kind)) throw new CommandError(`Line ${number} is no line of a workshop's log. Export it with npm run workshop -- log NAME --out FILE.`);
+  const kind = typeof value === "object" && value !== null && "kind" in value && typeof value.kind === "string" && Object.hasOwn(LINES, value.kind) ? (value.kind as LogLine["kind"]) : null;
+  if (kind === null) throw new CommandError(`Line ${number} is no line of a workshop's log. ${AGAIN}`);
+  const { schema, looks } = LINES[kind];
+  const checked = schema.safeParse(value);
+  if (!checked.success) throw new CommandError(`Line ${number} is no ${kind} of a workshop's log: ${checked.error.issues[0]?.path.join(".") || "it"} is wrong. It should be ${looks}. ${AGAIN}`);
+  const line = value as LogLine;
   if (number === 1 && line.kind !== "head") throw new CommandError("The log does not begin with its head; it was cut off at the beginning. Export it again.");
   return line;
 }

@@ -101,22 +101,30 @@ describe("[CF12] the instructor's API and everybody at it", () => {
     for (const who of Object.keys(headers) as (keyof typeof headers)[]) {
       const answer = await knock(who, method, path, body);
       found[who] = answer.status;
-      const { error } = (await answer.json()) as { error?: { message?: string } };
-      if (answer.status >= 400) expect(error?.message).toMatch(/^\S.*[.)]$/s);
+      const told = (await answer.json()) as { error?: { reason?: string; message?: string } };
+      if (answer.status < 400) continue;
+      expect(Object.keys(told), who).toEqual(["error"]);
+      expect(told.error, who).toMatchObject({ reason: expect.stringMatching(/^[a-z_]+$/), message: expect.stringMatching(/^\S.*[.)]$/s) });
+      if (answer.status === 401 || answer.status === 403) expect(told.error?.reason).toBe(answer.status === 401 ? "unauthorized" : "wrong_seat");
+      // A body or a query that is not as the page says: what that means, and what to do.
+      if (answer.status === 400 && !path.startsWith("/pools/")) expect(told.error?.message).toMatch(/\bNothing was \w+[.,].* (Correct|To do it|Ask|Name)\b/);
     }
     expect(found).toEqual({ anonymous: 401, participant: 403, runner: 401, operator: 401, "instructor by cookie": status, "instructor by Basic": status });
   });
 
   it("[CF27] a page of another site cannot steer with the instructor's cookie", async () => {
     const answer = await call("/gates/dashboard/api/v1/switch", { method: "PUT", headers: { ...headers["instructor by cookie"], "content-type": "application/json", origin: "https://elsewhere.example" }, body: '{"to":"closed"}' });
-    expect(answer.status).toBe(403);
+    expect([answer.status, await answer.json()]).toMatchObject([403, { error: { reason: "cross_site" } }]);
     expect((await room.overview()).workshop.switch).toBe("open");
   });
 
   it("a body that is no JSON, or too much of it, is refused in words", async () => {
-    const send = async (body: string): Promise<number> => (await call("/gates/dashboard/api/v1/mode", { method: "PUT", headers: headers["instructor by Basic"], body })).status;
-    expect(await send("{")).toBe(400);
-    expect(await send(`{"mode":"${"x".repeat(300 * 1024)}"}`)).toBe(413);
+    const send = async (body: string): Promise<[number, unknown]> => {
+      const answer = await call("/gates/dashboard/api/v1/mode", { method: "PUT", headers: headers["instructor by Basic"], body });
+      return [answer.status, await answer.json()];
+    };
+    expect(await send("{")).toEqual([400, { error: { reason: "bad_request", message: "The body is no JSON. Nothing was changed. Correct it and send it again." } }]);
+    expect(await send(`{"mode":"${"x".repeat(300 * 1024)}"}`)).toEqual([413, { error: { reason: "payload_too_large", message: expect.stringMatching(/Nothing was changed\. Send/) } }]);
   });
 
   it("the name in the audit is the signed-in seat, whatever a body says", async () => {

@@ -3,6 +3,7 @@ import { env } from "cloudflare:workers";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
 import type { JobPage } from "../../durable-objects/instructor-contract.ts";
+import { openWorkshop } from "../../workers/workshop.ts";
 import { openRoom, type Room } from "./steering.ts";
 
 async function everyPage(room: Room, query: string): Promise<{ jobs: string[]; pages: number }> {
@@ -45,6 +46,15 @@ describe("the list of jobs", () => {
     expect(await find("q=%25")).toEqual([]);
     expect((await room.story(a)).job).toMatchObject({ state: "failed", error: "no such sampler", live: null });
     expect((await room.overview()).counts).toMatchObject({ failed: 1, cancelled: 1, succeeded: 0 });
+  });
+
+  it("[Q7] keeps a job's record and its story when its seat empties its history", async () => {
+    const room = await openRoom("emptied");
+    const job = await room.submit("user001");
+    await room.finish((await room.next())!);
+    await openWorkshop(env, "emptied").deleteHistory("user001", "all");
+    expect((await room.jobs("?state=succeeded")).jobs.map((one) => one.job)).toEqual([job]);
+    expect((await room.story(job)).timeline.length).toBeGreaterThan(2);
   });
 
   it("looks at a bounded stretch of a long history at a time and says where to go on", async () => {

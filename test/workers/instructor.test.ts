@@ -2,6 +2,8 @@
 import { env } from "cloudflare:workers";
 import { evictDurableObject, runInDurableObject } from "cloudflare:test";
 import { describe, expect, it } from "vitest";
+import { PARAMETERS } from "../../durable-objects/param-names.ts";
+import { defaultParams } from "../../durable-objects/queue/index.ts";
 import { openRoom, type Room } from "./steering.ts";
 
 /** Two jobs of user001 and one of user002, and no GPU: everything waits. */
@@ -74,7 +76,18 @@ describe("the workshop's switches", () => {
     const refused = await room.refusal("PATCH", "/params", { patience: 3 });
     expect([refused.status, refused.body.error.reason]).toEqual([400, "bad_request"]);
     expect(refused.body.error.message).toMatch(/no parameter "patience".*Nothing was changed.*head_start_ms/);
-    expect((await room.refusal("PATCH", "/params", { seat_max: 0 })).status).toBe(400);
+    const low = await room.refusal("PATCH", "/params", { attempts_max: 0 });
+    expect(low).toEqual({ status: 400, body: { error: { reason: "bad_request", message: 'Parameter "attempts_max" must be a whole number of at least 1. Nothing was changed. Correct the value and send it again.', details: { parameter: "attempts_max", least: 1, value: "0" } } } });
+  });
+
+  it("[Q51] every parameter of the core has a name here, can be set by it and goes back", async () => {
+    const { room } = await waiting("every-param");
+    const { params } = (await room.overview()).workshop;
+    expect(Object.values(PARAMETERS).map(({ core }) => core).sort()).toEqual(Object.keys(defaultParams).sort());
+    const done = await room.act("PATCH", "/params", Object.fromEntries(Object.entries(params).map(([name, value]) => [name, value + 1])));
+    expect((await room.overview()).workshop.params).toMatchObject({ company_ms: 900_001, attempts_max: 4 });
+    await room.undo(done);
+    expect((await room.overview()).workshop.params).toEqual(params);
   });
 
   it("[Q68] fewer slots end no run, more start one at once; [Q16] a budget holds back what it cannot pay", async () => {
@@ -156,6 +169,8 @@ describe("jobs", () => {
     expect(await ofSeat()).toEqual([a, b]);
     const refused = await room.refusal("POST", `/jobs/${a}/move`, { before: c });
     expect(refused.status).toBe(404);
+    const itself = await room.refusal("POST", `/jobs/${a}/move`, { before: a });
+    expect([itself.status, itself.body.error]).toEqual([400, { reason: "bad_request", message: "A job cannot stand before itself. Nothing was changed. Name another waiting job of user001 in before, or send null to put it last.", details: { job: a } }]);
     expect(await ofSeat()).toEqual([a, b]);
   });
 

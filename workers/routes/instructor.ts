@@ -9,7 +9,7 @@ import { log } from "../log.ts";
 import { openWorkshop } from "../workshop.ts";
 import { auditSearch, bodies, jobSearch } from "./instructor-bodies.ts";
 import { instructorGpus } from "./instructor-gpus.ts";
-import { parse } from "./ops-request.ts";
+import { parse, wrong } from "./ops-request.ts";
 import { socketRequest } from "./seat.ts";
 import { asInstructor } from "./workshop.ts";
 
@@ -108,7 +108,7 @@ instructor.get(`${BASE}/audit`, (c) =>
 /** The live overview [CF14]. `since`: the revision a page that comes back has seen. */
 instructor.get(`${BASE}/socket`, (c) =>
   asInstructor(c, "dashboard.read", async (workshop) => {
-    if (c.req.header("upgrade")?.toLowerCase() !== "websocket") return opsError(400, "bad_request", "This address takes a WebSocket.");
+    if (c.req.header("upgrade")?.toLowerCase() !== "websocket") return opsError(400, "bad_request", "This address takes a WebSocket. Nothing was opened. Ask for an upgrade, or read GET /state.");
     const since = /^\d{1,15}$/.exec(c.req.query("since") ?? "")?.[0];
     return await openWorkshop(c.env, workshop).fetch(socketRequest(c.req.raw, { kind: "dashboard", ...(since === undefined ? {} : { since }) }));
   }),
@@ -116,9 +116,8 @@ instructor.get(`${BASE}/socket`, (c) =>
 
 instructor.route("/", instructorGpus);
 
-instructor.all(`${BASE}/*`, (c) => asInstructor(c, "dashboard.read", async () => opsError(404, "not_found", "There is no such route in the instructor's API; docs/instructor-api.md lists them.")));
+instructor.all(`${BASE}/*`, (c) => asInstructor(c, "dashboard.read", async () => opsError(404, "not_found", "There is no such route in the instructor's API. Nothing was changed. docs/instructor-api.md lists the routes.")));
 
 function badQuery(error: z.ZodError): Response {
-  const issue = error.issues[0];
-  return opsError(400, "bad_request", `${issue?.path.join(".") || "The query"}: ${issue?.message ?? "is wrong"}.`);
+  return opsError(400, "bad_request", `${wrong(error, "The query")} Nothing was listed, nothing was changed. Correct the query and ask again; docs/instructor-api.md says what it takes.`);
 }

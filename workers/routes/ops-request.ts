@@ -19,15 +19,20 @@ export async function inWorkshop(c: OpsRequest, serve: (workshop: string) => Pro
 /** The body by its schema, or the answer that names the field that is wrong. */
 export async function parse<S extends z.ZodType>(c: OpsRequest, schema: S): Promise<z.infer<S> | Response> {
   const text = await readText(c.req.raw, MAX_BODY);
-  if (text === null) return opsError(413, "payload_too_large", `A command takes ${MAX_BODY} bytes at most.`);
+  if (text === null) return opsError(413, "payload_too_large", `A command takes ${MAX_BODY} bytes at most. Nothing was changed. Send it in parts.`);
   let value: unknown;
   try {
     value = text.trim() === "" ? {} : JSON.parse(text);
   } catch {
-    return opsError(400, "bad_request", "The body is no JSON.");
+    return opsError(400, "bad_request", "The body is no JSON. Nothing was changed. Correct it and send it again.");
   }
   const parsed = schema.safeParse(value);
   if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  return opsError(400, "bad_request", `${issue?.path.join(".") || "The body"}: ${issue?.message ?? "is wrong"}.`);
+  return opsError(400, "bad_request", `${wrong(parsed.error, "The body")} Nothing was changed. Correct the body and send it again.`);
+}
+
+/** The first thing that is wrong, with the name of its field; `whole` names what was looked at. */
+export function wrong(error: z.ZodError, whole: string): string {
+  const [issue] = error.issues;
+  return `${issue?.path.join(".") || whole}: ${(issue?.message ?? "is wrong").replace(/\.$/, "")}.`;
 }

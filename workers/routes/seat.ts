@@ -49,21 +49,24 @@ export function socketRequest(request: Request, who: { kind: SocketKind } & Part
   return new Request("https://workshop/socket", { headers });
 }
 
+/** Says a refusal in the shape of a door: `comfyError` to ComfyUI's clients, `opsError` at the instructor's. */
+export type Tell = typeof comfyError;
+
 /** Where a browser is led, and what everything else is told. */
-export function refuseCaller(request: Request, caller: Caller, workshop: string, name: string): Response {
+export function refuseCaller(request: Request, caller: Caller, workshop: string, name: string, tell: Tell = comfyError): Response {
   switch (caller.kind) {
     case "seat":
-      return refused(request, 403, "forbidden", `The seat ${caller.seat} may not do this. It needs the instructor's sign-in.`);
+      return refused(request, tell, 403, "forbidden", `The seat ${caller.seat} may not do this. It needs the instructor's sign-in.`);
     case "other_seat":
-      return refused(request, 403, "wrong_seat", `You are signed in as ${caller.seat}, and this is ${name}. Open your own address, or sign in as ${name} first.`);
+      return refused(request, tell, 403, "wrong_seat", `You are signed in as ${caller.seat}, and this is ${name}. Open your own address, or sign in as ${name} first.`);
     case "wait":
-      return comfyError(429, "too_many_tries", `Too many wrong passwords. Try again in ${caller.seconds} seconds.`, { "retry-after": String(caller.seconds) });
+      return tell(429, "too_many_tries", `Too many wrong passwords. Try again in ${caller.seconds} seconds.`, { "retry-after": String(caller.seconds) });
     case "nobody":
-      return signIn(request, workshop, name);
+      return signIn(request, workshop, name, tell);
   }
 }
 
-function signIn(request: Request, workshop: string, name: string): Response {
+function signIn(request: Request, workshop: string, name: string, tell: Tell): Response {
   if (wantsDocument(request)) {
     const url = new URL(request.url);
     const query = new URLSearchParams({ seat: name, next: `${url.pathname}${url.search}` });
@@ -71,12 +74,12 @@ function signIn(request: Request, workshop: string, name: string): Response {
   }
   const message = `Sign in first: open /${workshop}/login in a browser, or send the seat's name and password as HTTP Basic.`;
   // The stock page reloads for ever when a call of its own is answered 401, and a challenge would pop a password box up in it.
-  if (fromPage(request)) return comfyError(403, "session_ended", "Your session has ended. Reload the page to sign in again; your work is kept.");
-  return comfyError(401, "unauthorized", message, { "www-authenticate": `Basic realm="ComfyUMe ${workshop}", charset="UTF-8"` });
+  if (fromPage(request)) return tell(403, "session_ended", "Your session has ended. Reload the page to sign in again; your work is kept.");
+  return tell(401, "unauthorized", message, { "www-authenticate": `Basic realm="ComfyUMe ${workshop}", charset="UTF-8"` });
 }
 
-function refused(request: Request, status: number, type: string, message: string): Response {
-  if (!wantsDocument(request)) return comfyError(status, type, message);
+function refused(request: Request, tell: Tell, status: number, type: string, message: string): Response {
+  if (!wantsDocument(request)) return tell(status, type, message);
   return new Response(`${message}\n`, { status, headers: { "content-type": "text/plain; charset=utf-8", "cache-control": "no-store" } });
 }
 

@@ -100,9 +100,9 @@ workshop.get("/:workshop/dashboard/api/seats/:name/jobs", (c) =>
 /** Serves who may do this here; `by` is the seat that asks. */
 export async function asInstructor(c: Context<EdgeEnv>, action: Action, serve: (workshop: string, by: string) => Promise<Response>): Promise<Response> {
   const { first } = splitPath(c.req.path);
-  if (!isWorkshopName(first)) return new Response(null, { status: 404 });
+  if (!isWorkshopName(first)) return opsError(404, "no_such_workshop", "No workshop can have this name. Check the address.");
   const caller = await identify(c.req.raw, c.env, first, INSTRUCTOR, Date.now());
-  return caller.kind === "seat" && may(caller.role, action) ? await serve(first, caller.seat) : refuseCaller(c.req.raw, caller, first, INSTRUCTOR);
+  return caller.kind === "seat" && may(caller.role, action) ? await serve(first, caller.seat) : refuseCaller(c.req.raw, caller, first, INSTRUCTOR, opsError);
 }
 
 type Form = { json: boolean; seat?: string; username?: string; password?: string; next?: string };

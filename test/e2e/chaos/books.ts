@@ -5,10 +5,11 @@ import { Readable } from "node:stream";
 import { expect } from "vitest";
 import type { LogEntry } from "../../../durable-objects/log-entry.ts";
 import type { LogLine } from "../../../durable-objects/log-replay.ts";
-import { type ClosedAttempt, decide, emptyRows, type QueueEvent, type QueueState, restore } from "../../../durable-objects/queue/index.ts";
+import { type ClosedAttempt, emptyRows, type QueueEvent, type QueueState, restore } from "../../../durable-objects/queue/index.ts";
 import { replayLog } from "../../../scripts/workshop/replay.ts";
 import type { Room } from "../support/room.ts";
 import type { HistoryEntry, SeatClient } from "../support/seat-client.ts";
+import { type Kept, keepLedgers } from "./ledgers.ts";
 
 export type Sent = { client: SeatClient; job: string; /** how it must have ended */ ends?: "success" | "error" };
 
@@ -56,8 +57,8 @@ async function expectSameReplay(lines: string[]): Promise<void> {
   expect(same).toBe(true);
 }
 
-/** Every event of the log, decided again: what the log keeps in brief stands here in full. */
-function eventsOf(lines: LogLine[]): { events: QueueEvent[]; state: QueueState } {
+/** Every event of the log, decided again: what the log keeps in brief stands here in full. Beside it the second set of books. */
+function playAgain(lines: LogLine[]): { kept: Kept; state: QueueState } {
   const rows = emptyRows();
   for (const line of lines) {
     if (line.kind !== "row") continue;
@@ -67,11 +68,12 @@ function eventsOf(lines: LogLine[]): { events: QueueEvent[]; state: QueueState }
   }
   const state = restore(rows);
   const entries = lines.filter((line): line is LogLine & { kind: "entry" } & LogEntry => line.kind === "entry");
-  return { events: entries.flatMap(({ command, at }) => decide(state, command, at).events), state };
+  return { kept: keepLedgers(state, entries), state };
 }
 
 function expectAccounts(lines: LogLine[], sent: Sent[]): void {
-  const { events, state } = eventsOf(lines);
+  const { kept, state } = playAgain(lines);
+  const { events } = kept;
   const jobs = sent.map(({ job }) => job).toSorted();
   const of = <T extends QueueEvent["type"]>(type: T): Extract<QueueEvent, { type: T }>[] => events.filter((event): event is Extract<QueueEvent, { type: T }> => event.type === type);
   expect(of("job_accepted").map(({ job }) => job).toSorted(), "accepted once").toEqual(jobs);
@@ -86,9 +88,18 @@ function expectAccounts(lines: LogLine[], sent: Sent[]): void {
     if (ends === "success") expect(own.filter(({ outcome, refunded }) => outcome === "succeeded" && !refunded), `settled attempts of ${job}`).toHaveLength(1);
     expect(own.filter(({ outcome, refunded }) => outcome !== "succeeded" && !refunded), `unrefunded losses of ${job}`).toHaveLength(ends === "success" ? 0 : Math.min(1, own.length));
   }
+  expect(kept.faults, "ledgers moved by what nothing explains").toEqual([]);
+  for (const { id, weight } of state.seats.values()) expectSettled(id, weight, closed, kept);
   const cost = closed.reduce((sum, attempt) => sum + attempt.cost, 0);
   expect(state.workshop.spent, "money of the workshop").toBe(cost);
   expect([...state.seats.values()].reduce((sum, { spent }) => sum + spent, 0), "money of its seats").toBe(cost);
+}
+
+/** [I10] What charges, settlements and refunds left on a seat's ledger is the normalised execution time of its settled attempts × 100 / w, and one job each. */
+function expectSettled(seat: string, weight: number, closed: ClosedAttempt[], kept: Kept): void {
+  const own = closed.filter((attempt) => attempt.seat === seat && !attempt.refunded);
+  const due = { v: own.reduce((sum, { settled }) => sum + Math.floor((settled * 100) / weight), 0), n: own.length * Math.floor(100_000 / weight) };
+  expect(kept.charged.get(seat) ?? { v: 0, n: 0 }, `ledger of ${seat}`).toEqual(due);
 }
 
 /** Settled time is never more than the time between claim and end; a refund settles nothing. */

@@ -25,6 +25,8 @@ type Answered = { status: number; headers: IncomingMessage["headers"]; body: Buf
 export class Line {
   /** Names of everything that came by, newest last. */
   readonly seen: string[] = [];
+  /** Every name that ever came by. */
+  readonly met = new Set<string>();
   readonly #target: URL;
   readonly #server: Server;
   readonly #sockets = new WebSocketServer({ noServer: true });
@@ -76,6 +78,7 @@ export class Line {
 
   async #meet(name: string, pass: Pass): Promise<void> {
     this.seen.push(name);
+    this.met.add(name);
     const wish = this.#wishes.find((candidate) => candidate.left > 0 && candidate.name === name);
     if (wish === undefined) return await pass();
     wish.left--;

@@ -15,13 +15,20 @@ afterAll(async () => {
   await storm?.end();
 });
 
-/** CHAOS=wide: every message with every hand; else what a run cannot do without, and one of each kind. */
-const WIDE = process.env.CHAOS === "wide";
 const HANDS: Record<string, Hand> = { dropped: drop, "passed twice": twice, "held up": late(400) };
-const RUN = ["up event started", "up event executing", "up event executed", "up result", "down work", "down result_ack", ...(WIDE ? ["up event execution_start", "up event progress", "up event progress_state", "up event execution_success", "down ack"] : [])];
-const CALLS = ["call uploads", "call put", "call commit", ...(WIDE ? ["answer uploads", "answer put", "answer commit"] : [])];
-/** A call held up is a slow line, which every test of a loaded machine has anyway. */
-const CALL_HANDS = WIDE ? Object.keys(HANDS) : ["dropped", "passed twice"];
+const RUN = [
+  "down work", "up event started", "up event execution_start", "up event execution_cached", "up event executing", "up event progress", "up event progress_state", "up event executed",
+  "up event execution_success", "up result", "down ack", "down result_ack",
+];
+const CALLS = ["call uploads", "answer uploads", "call put", "answer put", "call commit", "answer commit"];
+/** What goes by HTTP when the line is gone as a run ends: its last events, and the result. */
+const WITHOUT_LINE = ["call events", "answer events", "call result", "answer result"];
+/** Of a run that is stopped. */
+const STOPPED = ["down cancel", "up event execution_interrupted"];
+/** Comes by before the suite has its hands on the line: what a runner can do, told once. */
+const BEFORE = ["call catalog", "answer catalog"];
+/** Of a run that takes longer: its signs of life and what they are answered. */
+const LONG = ["up event heartbeat", "down lease"];
 const GREETING = ["up hello", "down welcome", "up next"];
 
 let colour = 0;
@@ -53,15 +60,46 @@ describe("a message of a run", () => {
   });
 });
 
-test.each(Object.keys(HANDS))("[Q58] a heartbeat %s", async (how) => {
-  await run([["up event heartbeat", HANDS[how]!]], undefined, 1.5);
+describe("a message of a longer run", () => {
+  test.each(LONG.flatMap((name) => Object.keys(HANDS).map((how) => [name, how] as const)))("[Q58] `%s` %s", async (name, how) => {
+    await run([[name, HANDS[how]!]], undefined, 1.5);
+  });
+});
+
+test.each(Object.keys(HANDS))("[G14] `up event stage` %s: of an upload that lasts", async (how) => {
+  await run([["call put", late(600)], ["up event stage", HANDS[how]!]]);
+});
+
+test.each(STOPPED.flatMap((name) => Object.keys(HANDS).map((how) => [name, how] as const)))("[Q61] `%s` %s: the run stops, and ends once", async (name, how) => {
+  const { room, line } = storm;
+  const client = room.client(1);
+  await client.open();
+  line.clear();
+  line.on(name, HANDS[how]!);
+  const job = await client.submit(sleepGraph(5, (colour += 0x000107)));
+  sent.push({ client, job, ends: "error" });
+  await client.heard("the run", (message) => message.type === "executing" && message.data.node === "2" && message.data.prompt_id === job);
+  expect((await client.post("/interrupt", { prompt_id: job })).status).toBe(200);
+  expect((await client.ended(job, 60)).status.messages.at(-1)?.[0]).toBe("execution_interrupted");
+  expect(line.waitedFor, "never came by").toEqual([]);
+  client.close();
 });
 
 describe("a call, or its answer", () => {
-  const cases = CALLS.flatMap((name) => CALL_HANDS.map((how) => [name, how] as const));
+  const cases = CALLS.flatMap((name) => Object.keys(HANDS).map((how) => [name, how] as const));
   test.each(cases)("[G28] `%s` %s", async (name, how) => {
     await run([[name, HANDS[how]!]]);
   });
+});
+
+describe("a call that goes when the line was cut at the end", () => {
+  test.each(WITHOUT_LINE.flatMap((name) => Object.keys(HANDS).map((how) => [name, how] as const)))("[G16] `%s` %s", async (name, how) => {
+    await run([["up result", () => storm.line.cut()], [name, HANDS[how]!]]);
+  });
+});
+
+test.each(Object.keys(HANDS))("[Q58] `down stale` %s: a runner that never got its work is free again", async (how) => {
+  await run([["down work", drop], ["down stale", HANDS[how]!]]);
 });
 
 describe("a message of the greeting, after the line was cut", () => {
@@ -69,7 +107,7 @@ describe("a message of the greeting, after the line was cut", () => {
     await run([[name, HANDS[how]!]], () => storm.line.cut());
   });
 
-  test.each(WIDE ? ["up hello", "down welcome"] : ["up hello"])("[G16] `%s` dropped: the runner greets again", async (name) => {
+  test.each(["up hello", "down welcome"])("[G16] `%s` dropped: the runner greets again", async (name) => {
     await run([[name, drop]], () => storm.line.cut());
   });
 
@@ -90,6 +128,11 @@ describe("a cut line", () => {
     };
     await run([["up event execution_start", cut], ["up event progress", cut], ["up event progress", cut]], undefined, 3);
   });
+});
+
+test("nothing came by that was not dropped and doubled", () => {
+  const tried = [...RUN, ...CALLS, ...LONG, ...WITHOUT_LINE, ...STOPPED, ...GREETING, ...BEFORE, "up event stage", "down stale"];
+  expect([...storm.line.met].filter((name) => !tried.includes(name)).toSorted()).toEqual([]);
 });
 
 test("[I10] [I11] afterwards the books balance and the log replays to the same state", async () => {

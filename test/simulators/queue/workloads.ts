@@ -1,4 +1,4 @@
-// Workloads anybody can rebuild: the burst after the demo (A), twenty always-backlogged seats (C), and traces from CSV.
+// Workloads anybody can rebuild: the burst after the demo (A), twenty always-backlogged seats (C), and a room that keeps working (R).
 
 import type { IdealJob } from "./ideal.ts";
 
@@ -64,21 +64,5 @@ export function room(seed: number): IdealJob[] {
       at += draw(10_000, 160_000);
     }
   }
-  return entered(jobs);
-}
-
-/** CSV `arrival_s,user,duration_s,model`, with or without a heading. */
-export function fromCsv(text: string): IdealJob[] {
-  const jobs: IdealJob[] = [];
-  text.split(/\r?\n/).forEach((line, index) => {
-    const [arrival, user, duration, model] = line.split(",").map((field) => field.trim());
-    if (line.trim() === "" || (index === 0 && Number.isNaN(Number(arrival)))) return;
-    const at = Math.round(Number(arrival) * 1000);
-    const ms = Math.round(Number(duration) * 1000);
-    if (!Number.isFinite(at) || !Number.isFinite(ms) || user === undefined || user === "" || model === undefined) {
-      throw new Error(`line ${index + 1} is not "arrival_s,user,duration_s,model": ${line}`);
-    }
-    jobs.push({ id: String(jobs.length), seat: user, at, ms, signature: model });
-  });
   return entered(jobs);
 }
