@@ -2,7 +2,7 @@
 // Beside both, round by round, BullMQ with as many workers in this same process: as it is mostly set up (`everysec`, a finished job is removed), and with
 // the promises the product keeps (`kept`: each end is on the disk before it counts, and a finished job is still there).
 import { makeAgent, median, percentile, post, type Print, rounded, sleep, until } from "./driver.ts";
-import { count } from "./fault.ts";
+import { howMany } from "./fault.ts";
 import { type Front, hasRedis, type Peer, startPeer } from "./peer-bullmq.ts";
 import { drain, PoolRunner } from "./pool-runners.ts";
 import { asTarget, type Product, startProduct } from "./product.ts";
@@ -17,7 +17,7 @@ const ROUNDS = 5;
 const PROMPTS = 60;
 
 export async function run(args: string[], print: Print): Promise<void> {
-  const rounds = count(args, "rounds", ROUNDS);
+  const rounds = howMany(args, "rounds", ROUNDS);
   const product = await startProduct(USERS, RUNNERS);
   const peers: Drained[] = [];
   if (hasRedis()) for (const [name, fsync] of [["bullmq", "everysec"], ["bullmq-kept", "always"]] as const) peers.push({ name, peer: await startPeer(fsync), ms: [] });

@@ -1,7 +1,7 @@
 // Submit, the whole path: sign-in, validation against a real object_info, admission, durable commit. 20 users at once, 50 jobs each, 8 to 30 KB.
 // Beside it, round by round, BullMQ behind a server that only parses (`bare`) and behind one that also checks what the product checks (`whole`).
 import { makeAgent, median, percentile, post, type Print, rounded, type Target } from "./driver.ts";
-import { count } from "./fault.ts";
+import { howMany } from "./fault.ts";
 import { hasRedis, type Peer, startPeer } from "./peer-bullmq.ts";
 import { asTarget, startProduct } from "./product.ts";
 import { promptBody, promptSize } from "./workload.ts";
@@ -51,7 +51,7 @@ function compare(print: Print, ours: Case, theirs: Case): void {
 }
 
 export async function run(args: string[], print: Print): Promise<void> {
-  const rounds = count(args, "rounds", ROUNDS);
+  const rounds = howMany(args, "rounds", ROUNDS);
   const product = await startProduct(USERS, 1);
   const ours: Case = { name: "product", target: asTarget(product), rounds: [] };
   const peers: Peer[] = [];
