@@ -3,7 +3,7 @@
 // the promises the product keeps (`kept`: each end is on the disk before it counts, and a finished job is still there). And the floor: a bare object.
 import { startBareObject, type BareObject } from "./bare-object.ts";
 import { makeAgent, median, percentile, post, type Print, rounded, sleep, type Target, until } from "./driver.ts";
-import { count } from "./fault.ts";
+import { howMany } from "./fault.ts";
 import { type Front, hasRedis, type Peer, startPeer } from "./peer-bullmq.ts";
 import { drain, type PoolDoor, PoolRunner } from "./pool-runners.ts";
 import { asTarget, type Product, startProduct } from "./product.ts";
@@ -18,7 +18,7 @@ const ROUNDS = 5;
 const PROMPTS = 60;
 
 export async function run(args: string[], print: Print): Promise<void> {
-  const rounds = count(args, "rounds", ROUNDS);
+  const rounds = howMany(args, "rounds", ROUNDS);
   const product = await startProduct(USERS, RUNNERS);
   const bare = await startBareObject();
   const peers: Drained[] = [];

@@ -3,7 +3,7 @@
 export class BenchFault extends Error {}
 
 /** The one number a suite takes (rounds, entries, seats), or `fallback` without it. Throws BenchFault for anything else. */
-export function count(args: readonly string[], what: string, fallback: number): number {
+export function howMany(args: readonly string[], what: string, fallback: number): number {
   const [text, ...rest] = args;
   if (rest.length > 0) throw new BenchFault(`The suite takes one number, its ${what}, and there is more: "${rest.join(" ")}". Leave that out.`);
   return text === undefined ? fallback : wholeNumber(text, `The number of ${what}`);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { decide, defaultParams, defaultPool, emptyRows, restore, type QueueState, type Submit } from "../../durable-objects/queue/index.ts";
 import { makeAgent, median, percentile, post, type Print, rounded, sleep } from "./driver.ts";
-import { count } from "./fault.ts";
+import { howMany } from "./fault.ts";
 import { drain, PoolRunner } from "./pool-runners.ts";
 import { asTarget, type Product, type Room, startProduct } from "./product.ts";
 import { burst } from "./submit.ts";
@@ -22,7 +22,7 @@ const SLOTS = 16;
 const ASLEEP_MS = 13_000;
 
 export async function run(args: string[], print: Print): Promise<void> {
-  const ended = count(args, "ended jobs", ENDED);
+  const ended = howMany(args, "ended jobs", ENDED);
   decisions(print);
   const product = await startProduct(2, 1);
   try {

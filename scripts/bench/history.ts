@@ -3,7 +3,7 @@
 import { request } from "node:http";
 import type { Row } from "./main.ts";
 import { type Answer, makeAgent, percentile, post, rounded } from "./driver.ts";
-import { count } from "./fault.ts";
+import { howMany } from "./fault.ts";
 import { type Product, startProduct } from "./product.ts";
 import { promptBody, promptSize } from "./workload.ts";
 
@@ -72,7 +72,7 @@ async function submit(product: Product, agent: ReturnType<typeof makeAgent>, cou
 }
 
 export async function run(args: string[], print: (row: Row) => void): Promise<void> {
-  const entries = count(args, "entries", ENTRIES);
+  const entries = howMany(args, "entries", ENTRIES);
   const product = await startProduct(2, 1);
   const [seat] = product.seats;
   const agent = makeAgent(1);

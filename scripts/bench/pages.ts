@@ -6,7 +6,7 @@ import { join } from "node:path";
 import type { Browser, BrowserContext } from "playwright-core";
 import { launchChromium, pageReady, signIn } from "../chromium.ts";
 import { freePort, type SeatAccess, startStack } from "../stack.ts";
-import { count } from "./fault.ts";
+import { howMany } from "./fault.ts";
 import type { Row } from "./main.ts";
 
 type Answer = { url: string; status: number; json: boolean; cached: boolean; wire: number; decoded: number };
@@ -79,7 +79,7 @@ async function room(browser: Browser, seats: SeatAccess[], print: (row: Row) => 
 
 /** `npm run bench -- pages [SEATS]`; 20 seats unless told. */
 export async function run(args: string[], print: (row: Row) => void): Promise<void> {
-  const seats = count(args, "seats", 20);
+  const seats = howMany(args, "seats", 20);
   const stateDir = mkdtempSync(join(tmpdir(), "comfyume-pages-"));
   const stack = await startStack({ port: await freePort(), workshop: "bench", seats: seats + 1, runners: 1, stateDir, workshopDir: join(stateDir, "workshop") });
   const browser = await launchChromium();

@@ -8,7 +8,7 @@ import { WebSocket } from "ws";
 import { RUNNER_FILE } from "../build-runner.ts";
 import { freePort, type Stack, startStack } from "../stack.ts";
 import { percentile, rounded } from "./driver.ts";
-import { count } from "./fault.ts";
+import { howMany } from "./fault.ts";
 import type { Row } from "./main.ts";
 
 type Line = { ts: string; event: string; stage?: string; job?: string; overhead_ms?: number; ms?: number };
@@ -16,7 +16,7 @@ type Line = { ts: string; event: string; stage?: string; job?: string; overhead_
 const WARM_UP = 5;
 
 export async function run(args: string[], print: (row: Row) => void): Promise<void> {
-  const rounds = count(args, "rounds", 60);
+  const rounds = howMany(args, "rounds", 60);
   const stateDir = mkdtempSync(join(tmpdir(), "comfyume-bench-runner-"));
   const stack = await startStack({ port: await freePort(), workshop: "bench", seats: 1, runners: 1, stateDir, workshopDir: join(stateDir, "workshop"), sandboxArgs: ["--instant"] });
   const lines: Line[] = [];

@@ -3,7 +3,7 @@
 // floor: a bare object that parses and stores.
 import { startBareObject } from "./bare-object.ts";
 import { makeAgent, median, percentile, post, type Print, rounded, type Target } from "./driver.ts";
-import { count } from "./fault.ts";
+import { howMany } from "./fault.ts";
 import { hasRedis, type Peer, startPeer } from "./peer-bullmq.ts";
 import { asTarget, startProduct } from "./product.ts";
 import { promptBody, promptSize } from "./workload.ts";
@@ -53,7 +53,7 @@ function compare(print: Print, ours: Case, theirs: Case): void {
 }
 
 export async function run(args: string[], print: Print): Promise<void> {
-  const rounds = count(args, "rounds", ROUNDS);
+  const rounds = howMany(args, "rounds", ROUNDS);
   const product = await startProduct(USERS, 1);
   const bare = await startBareObject();
   const ours: Case = { name: "product", target: asTarget(product), rounds: [] };

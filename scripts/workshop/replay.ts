@@ -44,17 +44,17 @@ export async function replayLog(lines: AsyncIterable<string>, seen: (dispatch: D
 }
 
 const AGAIN = "Export it with npm run workshop -- log NAME --out FILE.";
-const revision = z.int().min(0);
+const moment = z.int().min(0);
 const typed = z.looseObject({ type: z.string().min(1) });
 /** Commands know their own fields; what every one has is its kind, and a batch its commands. */
 const command = z.union([z.looseObject({ type: z.literal("batch"), commands: z.array(typed) }), z.looseObject({ type: z.string().min(1).refine((type) => type !== "batch", "a batch has commands") })]);
 
 /** Each kind of line: what it must be, and how it looks in words. */
 const LINES: { readonly [kind in LogLine["kind"]]: { schema: z.ZodType; looks: string } } = {
-  head: { schema: z.looseObject({ v: z.literal(1), workshop: z.string(), base: revision.nullable(), since: revision }), looks: '{"kind":"head","v":1,"workshop":NAME,"base":REVISION or null,"since":REVISION}' },
+  head: { schema: z.looseObject({ v: z.literal(1), workshop: z.string(), base: moment.nullable(), since: moment }), looks: '{"kind":"head","v":1,"workshop":NAME,"base":REVISION or null,"since":REVISION}' },
   row: { schema: z.looseObject({ of: z.enum(["workshop", "params", "job", "attempt", "seat", "pool", "slot", "runner", "estimate"]), value: z.looseObject({}) }), looks: '{"kind":"row","of":"workshop", "params", "job", "attempt", "seat", "pool", "slot", "runner" or "estimate","value":{…}}' },
-  entry: { schema: z.looseObject({ revision, at: z.int(), command, events: z.array(typed) }), looks: '{"kind":"entry","revision":REVISION,"at":MS,"command":{"type":…},"events":[{"type":…}, …]}' },
-  end: { schema: z.looseObject({ revision, digest: z.string(), stored: z.string() }), looks: '{"kind":"end","revision":REVISION,"digest":DIGEST,"stored":DIGEST}' },
+  entry: { schema: z.looseObject({ revision: moment, at: z.int(), command, events: z.array(typed) }), looks: '{"kind":"entry","revision":REVISION,"at":MS,"command":{"type":…},"events":[{"type":…}, …]}' },
+  end: { schema: z.looseObject({ revision: moment, digest: z.string(), stored: z.string() }), looks: '{"kind":"end","revision":REVISION,"digest":DIGEST,"stored":DIGEST}' },
 };
 
 /** What the queue cannot run is the log's fault: its records come from a file. */

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import { type Command, decide, emptyRows, type QueueState, restore } from "../../durable-objects/queue/index.ts";
 import { keepLedgers } from "../e2e/chaos/ledgers.ts";
 import { ideal } from "../simulators/queue/ideal.ts";
-import { room } from "../simulators/queue/workloads.ts";
+import { burst, room } from "../simulators/queue/workloads.ts";
 
 type Entry = { revision: number; at: number; command: Command };
 
@@ -29,6 +29,16 @@ describe("[I10] the second set of books", () => {
       const own = closed.filter((record) => record.seat === seat && !record.refunded);
       expect([seat, v, n]).toEqual([seat, own.reduce((sum, { settled }) => sum + settled, 0), own.length * 1000]);
     }
+  });
+
+  test("[Q36] adds up where the debt cap cuts", () => {
+    const busy: Entry[] = [];
+    ideal({ slots: 4, mode: "fair", params: { seatMax: 100 }, jobs: burst(), each: (_state, command, at) => void busy.push({ revision: busy.length + 1, at, command: structuredClone(command) }) });
+    const state = restore(emptyRows({ seatMax: 100 }));
+    expect(keepLedgers(state, busy).faults).toEqual([]);
+    const uncapped = restore(emptyRows({ seatMax: 100, debtMs: 0, debtJobs: 0 }));
+    expect(keepLedgers(uncapped, busy).faults).toEqual([]);
+    expect([...uncapped.seats.values()].some(({ id, main }) => main.n > (state.seats.get(id)?.main.n ?? 0))).toBe(true);
   });
 
   const wrongs: [name: string, spoil: (state: QueueState, n: number) => void][] = [

@@ -10,7 +10,7 @@ import { openStorm, type Storm, submitUntilAccepted } from "./storm.ts";
 let storm: Storm;
 const sent: Sent[] = [];
 beforeAll(async () => {
-  storm = await openStorm({ seats: 1, leaseMs: 25_000 });
+  storm = await openStorm({ seats: 1, leaseMs: 90_000 });
 });
 afterAll(async () => {
   await storm?.end();
@@ -73,15 +73,33 @@ describe("kill -9 of the Worker", () => {
   test.each(STEPS.flatMap((name, n) => [["before", name, 2 * n] as const, ["after", name, 2 * n + 1] as const]))("[I1] %s `%s`: the job ends once, with its picture", killAround);
 });
 
-/** What a dashboard hears; the first frame after `clear` says whether the object still knew what it had told it before [CF13]. */
+const api = (): string => `${storm.room.origin}/${storm.room.access.workshop}/dashboard/api/v1`;
+function signIn(): { authorization: string } {
+  const { username, password } = storm.room.access.instructor;
+  return { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}` };
+}
+
+/** What a dashboard hears; the next frame says whether the object still knows what it told before, and tells changes, or not, and tells everything [CF13]. */
 async function openDashboard(): Promise<{ heard: DashboardFrame[]; close(): void }> {
-  const { origin, access } = storm.room;
-  const { username, password } = access.instructor;
-  const socket = new WebSocket(`${origin.replace("http", "ws")}/${access.workshop}/dashboard/api/v1/socket`, { headers: { authorization: `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}` } });
+  const socket = new WebSocket(`${api().replace("http", "ws")}/socket`, { headers: signIn() });
   const heard: DashboardFrame[] = [];
   socket.on("message", (data: Buffer) => void heard.push(JSON.parse(data.toString()) as DashboardFrame));
   await expect.poll(() => heard.length, { timeout: 20_000 }).toBeGreaterThan(0);
   return { heard, close: () => socket.close() };
+}
+
+/** Leaves the object alone until it is out of memory; timers of its own (a pool's rest is over) may keep it a while. */
+async function untilEvicted(dashboard: { heard: DashboardFrame[] }): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    // The runtime lets go of an object ten seconds after its last event.
+    await new Promise((resolve) => setTimeout(resolve, 15_000));
+    dashboard.heard.length = 0;
+    const told = await fetch(`${api()}/notices`, { method: "POST", headers: signIn(), body: JSON.stringify({ text: "Good morning", for_s: 1 }) });
+    expect(told.status).toBe(200);
+    await expect.poll(() => dashboard.heard.length, { timeout: 20_000 }).toBeGreaterThan(0);
+    if (dashboard.heard[0]?.type === "overview") return;
+    expect(tries, "it was still in memory").toBeLessThan(4);
+  }
 }
 
 test("[CF13] [I11] the object evicted while a runner holds a lease and another job waits: both end once", async () => {
@@ -101,14 +119,11 @@ test("[CF13] [I11] the object evicted while a runner holds a lease and another j
   await frozen.promise;
   const dashboard = await openDashboard();
   try {
-    // The runtime lets go of an object ten seconds after its last event; the lease has twenty-five.
-    await new Promise((resolve) => setTimeout(resolve, 15_000));
-    dashboard.heard.length = 0;
+    await untilEvicted(dashboard);
   } finally {
     runner.kill("SIGCONT");
   }
   for (const job of jobs) expect((await client.ended(job, 60)).status.status_str).toBe("success");
-  expect(dashboard.heard[0]?.type, "it was still in memory").toBe("overview");
   dashboard.close();
   client.close();
 });

@@ -1,6 +1,6 @@
 // The seats' ledgers kept a second time, from what attempts were charged, settled and refunded [Q29][Q30], and held against the core's after every entry of
-// the log [I10]. Invariant: a ledger moves by exactly that, by decay [Q35] and by the lift of a seat that had nothing and sends again [Q31]; by nothing else.
-// (Storms pause no seat, start no round, set no weight and stay far below the debt cap.)
+// the log [I10]. Invariant: a ledger moves by exactly that, by decay [Q35], by the lift of a seat that had nothing and sends again [Q31] and by the debt cap
+// [Q36]; by nothing else. (Storms pause no seat, start no round and set no weight or parameter.)
 import type { LogEntry } from "../../../durable-objects/log-entry.ts";
 import { attemptKey, type ClosedAttempt, type Command, decide, type QueueEvent, type QueueState } from "../../../durable-objects/queue/index.ts";
 
@@ -11,6 +11,8 @@ export type Kept = { events: QueueEvent[]; /** what does not add up, in words */
 
 /** Half-life 60 min, per minute, in millionths [Q35]. */
 const DECAY = 988_514;
+/** How far a seat may be behind: GPU-ms, and jobs of 1000 [Q36]. */
+const CAP: Pair = { v: 600_000, n: 10_000 };
 const UNITS = ["v", "n"] as const;
 
 /** Runs the entries on `state` with a second set of books. `run` is the core. */
@@ -27,11 +29,14 @@ export function keepLedgers(state: QueueState, entries: readonly Entry[], run: t
 }
 
 function look(state: QueueState): Before {
-  const jobs = [...state.jobs.values()];
-  const of = (seat: string, only: boolean): boolean => jobs.some((job) => job.seat === seat && (!only || job.state === "waiting"));
+  const [busy, waiting] = [new Set<string>(), new Set<string>()];
+  for (const job of state.jobs.values()) {
+    busy.add(job.seat);
+    if (job.state === "waiting") waiting.add(job.seat);
+  }
   return {
     minute: state.workshop.minute, virtual: { ...state.workshop.main },
-    seats: new Map([...state.seats.values()].map(({ id, main }) => [id, { v: main.v, n: main.n, waiting: of(id, true), busy: of(id, false) }])),
+    seats: new Map([...state.seats.values()].map(({ id, main }) => [id, { v: main.v, n: main.n, waiting: waiting.has(id), busy: busy.has(id) }])),
   };
 }
 
@@ -79,7 +84,9 @@ function checkSeat(kept: Kept, entry: Entry, state: QueueState, seat: string, be
     const level = (virtual: Pair): number => Math.max(0, virtual[unit] - worn - Math.min(0, by.closed[unit]));
     const least = sent && !was.busy ? level(before.virtual) : 0;
     const most = sent && (!was.busy || ended) ? level(state.workshop.main) : 0;
-    if (!(lift >= least && lift <= most)) kept.faults.push(`${entry.revision}: ${unit} of ${seat} went from ${was[unit]} to ${now[unit]}; charge, settle and refund make ${by[unit]}, decay ${worn - was[unit]}, and a lift of ${least} to ${most} was due`);
+    // Above the cap it was cut to V + cap, V as it was in that moment; a run that ended after that took its part away again.
+    const capped = worn + by[unit] > before.virtual[unit] + CAP[unit] && now[unit] >= before.virtual[unit] + CAP[unit] + Math.min(0, by.closed[unit]) && now[unit] <= state.workshop.main[unit] + CAP[unit];
+    if (!(lift >= least && lift <= most) && !(lift < 0 && capped)) kept.faults.push(`${entry.revision}: ${unit} of ${seat} went from ${was[unit]} to ${now[unit]}; charge, settle and refund make ${by[unit]}, decay ${worn - was[unit]}, and a lift of ${least} to ${most} was due`);
   }
   kept.charged.set(seat, total);
 }

