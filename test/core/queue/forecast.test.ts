@@ -65,6 +65,31 @@ describe("forecast", () => {
     expect(JSON.stringify(room.state.derived.profiles)).toBe(profiles);
   });
 
+  test("[Q73] [Q67] [I1] running forward ends a removed pool's last run on the copy only", () => {
+    const room = new Room({ slots: 2, pools: [{ ...calm, id: "gpu", position: 0, lease: 75_000 }, { ...calm, id: "two", position: 1 }] });
+    for (const id of ["A1", "B1", "A2", "B2"]) room.submit(id, { e: 9000 });
+    room.start("A1");
+    room.ok({ type: "remove_pool", pool: "gpu", by: "ada" });
+    const before = bare(rowsOf(room.state));
+    const chain = structuredClone(room.state.derived.chain);
+    const open = structuredClone(room.state.derived.open);
+    expect([...forecast(room.state, room.now).keys()].sort()).toEqual(["A2", "B2"]);
+    expect(bare(rowsOf(room.state))).toEqual(before);
+    expect([room.state.derived.chain, room.state.derived.open]).toEqual([chain, open]);
+    expect(room.ok({ type: "renew", ...room.leased("A1"), activity: true })).toMatchObject({ ttl: 75_000 });
+    room.at(10).done("A1");
+    expect([...room.state.pools.keys()]).toEqual(["two"]);
+  });
+
+  test("[Q73] [Q67] a run of a removed pool can still be claimed after a forecast", () => {
+    const room = new Room({ slots: 2, pools: [{ ...calm, id: "gpu", position: 0 }, { ...calm, id: "two", position: 1 }] });
+    for (const id of ["A1", "B1", "A2"]) room.submit(id, { e: 9000 });
+    room.ok({ type: "remove_pool", pool: "gpu", by: "ada" });
+    forecast(room.state, room.now);
+    room.done("A1");
+    expect(room.stateOf("A1")).toBe("succeeded");
+  });
+
   test("[Q73] a cold slot adds the pool's startup, a warm one does not", () => {
     const room = new Room({ slots: 1, pools: [{ ...calm, startup50: 120_000, startup90: 300_000, keepWarm: 60_000 }] });
     room.submit("A1", { e: 10_000 });
