@@ -195,6 +195,16 @@ export class Chaos {
     return { type: "set_priority", seat, job: job.id, userPriority: c % 16 };
   }
 
+  /** A pool with work on it: removed, it stays until that has ended [Q67]. */
+  private busyPool(dice: number): string | undefined {
+    return this.pick([...this.state.attempts.values()], dice)?.pool;
+  }
+
+  /** The first pool that is not in the chain. */
+  private missingPool(): PoolConfig | undefined {
+    return pools.find(({ id }) => this.state.pools.get(id)?.removed ?? true);
+  }
+
   private instructor(kind: number, a: number, b: number, c: number): Command {
     const by = "ada";
     const seat = this.pick(seats, a) as string;
@@ -214,6 +224,7 @@ export class Chaos {
       () => ({ type: "set_switch", to: "open", by }),
       () => ({ type: "drain_pool", pool: pool.id, draining: c % 3 === 0, by }),
       () => (c % 4 === 0 ? { type: "remove_pool", pool: pool.id, by } : { type: "upsert_pool", pool, by }),
+      () => (c % 2 === 0 ? { type: "remove_pool", pool: this.busyPool(a) ?? pool.id, by } : { type: "upsert_pool", pool: this.missingPool() ?? pool, by }),
       () => ({ type: "set_max_in_flight", pool: pool.id, maxInFlight: c % 4 }),
       () => ({ type: "set_offers", pool: pool.id, offers: c % 2 === 0 ? null : ["node"] }),
       () => ({ type: "set_wanted", slots: c % 7, by }),
