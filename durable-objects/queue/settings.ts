@@ -7,6 +7,7 @@ import { recordRuns } from "./estimate.ts";
 import { newRound, refresh, touchAll } from "./fairness.ts";
 import { resort } from "./lists.ts";
 import { defaultParams, modes, settingsOf } from "./params.ts";
+import { recheckExclusions } from "./pools.ts";
 import { ensureSeat } from "./state.ts";
 import type { Params, Switch } from "./types.ts";
 import { answer, emit, refuse, touchSeat, type Answer, type Work } from "./work.ts";
@@ -77,13 +78,14 @@ export function pauseSeat(work: Work, seat: string, paused: boolean, by: string)
   return answer(null);
 }
 
-/** [Q78] Waiting jobs keep their places, live attempts run on. */
+/** [Q78] Waiting jobs keep their places, live attempts run on. Other pools serve the seat now, so what its jobs exclude is looked at again [Q55]. */
 export function setGroup(work: Work, command: CommandOf<"set_group">): Answer<null> {
   const view = ensureSeat(work.state, command.seat);
   audit(work, command.by, "group", command.seat, view.seat.group, command.group);
   view.seat.group = command.group;
   view.served = servedPlaces(work.state.derived, view.seat);
   work.state.derived.planStale = true;
+  recheckExclusions(work, command.seat);
   touchSeat(work, view);
   emit(work, { type: "seat_changed", seat: command.seat, what: "group" });
   return answer(null);

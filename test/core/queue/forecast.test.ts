@@ -257,4 +257,45 @@ describe("groups", () => {
     room.ok({ type: "set_group", seat: "A", group: null, by: "ada" });
     expect([room.stateOf("A1"), room.job("A2").place]).toEqual(["dispatched", 2]);
   });
+
+  /** A's job is kept from `all`, the pool for everybody, and waits for its group's pool, which is full. */
+  function keptFromAll(code: string): Room {
+    const room = new Room({ slots: 2, pools: [{ id: "all", position: 0, ...calm, claimBefore: 30_000 }, { id: "grp", position: 1, groups: ["x"], ...calm }], params: { backoff: 0 } });
+    room.ok({ type: "set_group", seat: "A", group: "x", by: "ada" });
+    room.ok({ type: "set_group", seat: "X", group: "x", by: "ada" });
+    room.submit("X1", { e: 3_600_000 });
+    expect(room.attempt("X1").pool).toBe("grp");
+    room.submit("A1");
+    expect(room.attempt("A1").pool).toBe("all");
+    if (code === "claim_timeout") room.at(30);
+    else {
+      room.claim("A1");
+      room.fail("A1", code);
+    }
+    expect(room.job("A1")).toMatchObject({ state: "waiting", excluded: [{ pool: "all", code }] });
+    return room;
+  }
+
+  test("[Q78] [Q55] [I14] a job moved to where it excludes every pool is tried there again as a last resort", () => {
+    const room = keptFromAll("claim_timeout");
+    room.at(100).ok({ type: "set_group", seat: "A", group: null, by: "ada" });
+    expect(room.job("A1")).toMatchObject({ state: "waiting", excluded: [], notBefore: 130_000 });
+    expect(nextWake(room.state, room.now)).toBe(130_000);
+    expect(forecast(room.state, room.now).get("A1")).toMatchObject({ place: 1, start50: 130_000 });
+    room.at(130);
+    expect(room.attempt("A1").pool).toBe("all");
+  });
+
+  test("[Q78] [Q55] a job moved to where no pool will ever run it fails and says why; other seats' jobs stay as they are", () => {
+    const room = keptFromAll("missing_model");
+    room.submit("A2");
+    room.claim("A2");
+    room.fail("A2", "missing_model");
+    room.submit("Y1", { seat: "X" });
+    room.claim("Y1");
+    room.fail("Y1", "missing_model");
+    room.ok({ type: "set_group", seat: "A", group: null, by: "ada" });
+    expect(["A1", "A2"].map((id) => room.ended.get(id)?.reason?.code)).toEqual(["missing_model", "missing_model"]);
+    expect(room.job("Y1")).toMatchObject({ state: "waiting", excluded: [{ pool: "all", code: "missing_model" }] });
+  });
 });
