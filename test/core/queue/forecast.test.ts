@@ -141,6 +141,34 @@ describe("forecast", () => {
     expect(forecast(demo.state, demo.now).get("I1")).toMatchObject({ start50: 900_000 });
   });
 
+  test("[Q73] [Q22] a bump for a time ends in the forecast as it will in truth", () => {
+    const room = new Room({ pools: [calm], params: { company: 0 } });
+    room.submit("Z1", { e: 10_000 });
+    room.start("Z1");
+    room.submit("B1", { e: 240_000 });
+    room.submit("A1", { e: 10_000 });
+    room.ok({ type: "bump", job: "B1", forMs: 1000, by: "ada" });
+    const said = forecast(room.state, room.now);
+    expect(said.get("A1")).toEqual({ place: 1, start50: 10_000, start90: 10_000 });
+    expect(said.get("B1")).toEqual({ place: 2, start50: 20_000, start90: 20_000 });
+    room.at(10).done("Z1");
+    room.at(20).done("A1");
+    expect(room.starts.map(({ id, at }) => `${id}@${at}`)).toEqual(["Z1@0", "A1@10", "B1@20"]);
+  });
+
+  test("[Q73] [Q22] the end of a bump is a moment of its own: an idle slot is taken then", () => {
+    const room = new Room({ slots: 2, pools: [{ ...calm, maxInFlight: 2 }], params: { company: 0 } });
+    room.ok({ type: "set_switch", to: "paused", by: "ada" });
+    for (const id of ["A1", "B1"]) room.submit(id, { e: 900_000 });
+    room.ok({ type: "bump", job: "A1", by: "ada" });
+    room.ok({ type: "bump", job: "B1", forMs: 7000, by: "ada" });
+    room.ok({ type: "set_switch", to: "open", by: "ada" });
+    expect([room.stateOf("A1"), room.stateOf("B1")]).toEqual(["dispatched", "waiting"]); // demo takes one slot
+    expect(forecast(room.state, room.now).get("B1")).toEqual({ place: 1, start50: 7000, start90: 7000 });
+    room.at(7);
+    expect(room.starts.at(-1)).toMatchObject({ id: "B1", at: 7 });
+  });
+
   test("[Q74] no time without a reason, and the reason is the true one", () => {
     const reasons = (act: (room: Room) => void, options = {}) => {
       const room = new Room({ pools: [{ ...calm, offers: ["a"] }], ...options });
