@@ -58,6 +58,7 @@ export function unbump(work: Work, command: CommandOf<"unbump">): Answer<null> {
   return answer(null);
 }
 
+/** [Q22] Back to its own lane, place unchanged. */
 export function endBump(work: Work, job: Job, why: string): void {
   toLane(work, job, job.home, job.seq, null, why);
 }
@@ -77,12 +78,12 @@ export function setDemo(work: Work, command: CommandOf<"set_demo">): Answer<null
   return answer(null);
 }
 
-/** [Q21] Demo jobs still waiting move to `normal`, place unchanged. */
+/** [Q21] Demo jobs still waiting, bumped ones too, go back to the lane they were submitted to, place unchanged. */
 export function endDemo(work: Work, why: string): void {
   work.state.workshop.demoUntil = null;
   work.changes.workshop = true;
   emit(work, { type: "demo_changed", on: false, until: null, why });
-  for (const job of work.state.derived.demo.slice()) toLane(work, job, "normal", job.seq, null, "demo is over");
+  for (const job of work.state.derived.demo.slice()) endBump(work, job, "demo is over");
 }
 
 /** [Q19] Own waiting jobs of equal lane, class and priority: their places are permuted, nothing else changes. */

@@ -51,7 +51,7 @@ export interface Job {
   seq: number;
   state: LiveState;
   lane: Lane;
-  /** The lane the job was submitted to (`demo` jobs of the instructor: `normal`); where an expired bump returns to. */
+  /** The lane the job was submitted to (`demo` jobs of the instructor: `normal`); where it returns to when its bump or demo ends. */
   home: "normal" | "background";
   /** Order in the demo lane [Q21][Q22]; `seq` unless bumped. */
   laneSeq: number;
