@@ -66,7 +66,7 @@ export function upsertPool(work: Work, command: CommandOf<"upsert_pool">): Answe
   if (command.by !== undefined) audit(work, command.by, "pool", pool.id, before ?? null, pool);
   work.state.pools.set(pool.id, {
     ...pool,
-    draining: before?.draining ?? false,
+    draining: before !== undefined && !before.removed && before.draining, // [Q67] a removed pool is gone: this is a new one
     removed: false,
     circuit: before?.circuit ?? { failures: 0, openUntil: 0, code: null },
   });
