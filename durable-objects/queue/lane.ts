@@ -3,6 +3,7 @@
 import type { CommandOf } from "./commands.ts";
 import { refresh } from "./fairness.ts";
 import { addWaiting, listOf, removeWaiting, viewOf } from "./lists.ts";
+import { longest } from "./params.ts";
 import type { Job, JobId, Lane, QueueState, SeatId } from "./types.ts";
 import { answer, emit, refuse, touchSeat, type Answer, type Work } from "./work.ts";
 import { audit } from "./audit.ts";
@@ -39,8 +40,8 @@ function changed(work: Work, job: Job, what: "place" | "lane" | "class" | "prior
 export function bump(work: Work, command: CommandOf<"bump">): Answer<null> {
   const job = waitingJob(work.state, command.job);
   if (isRefusal(job)) return job;
-  if (command.forMs !== undefined && !(Number.isInteger(command.forMs) && command.forMs > 0)) {
-    return refuse("invalid_value", "The time at the front must be a whole number of milliseconds above 0.", { forMs: command.forMs });
+  if (command.forMs !== undefined && !(Number.isInteger(command.forMs) && command.forMs > 0 && command.forMs <= longest)) {
+    return refuse("invalid_value", "The time at the front must be a whole number of milliseconds above 0 and at most 30 days.", { forMs: command.forMs, most: longest });
   }
   audit(work, command.by, "bump", job.id, job.lane, "demo");
   const until = command.forMs === undefined ? null : work.now + command.forMs;

@@ -135,10 +135,11 @@ describe("forecast", () => {
     lost.claim("A1");
     lost.fail("A1", "container_lost");
     expect(forecast(lost.state, lost.now).get("A1")).toMatchObject({ place: 1, start50: 2000 });
-    const demo = new Room({ pools: [{ id: "a", position: 0, ...calm }], params: { demoSlots: 0 } });
+    const demo = new Room({ slots: 2, pools: [{ ...calm, maxInFlight: 2 }] });
     demo.ok({ type: "set_demo", on: true, by: "ada" });
-    demo.submit("I1", { instructor: true });
-    expect(forecast(demo.state, demo.now).get("I1")).toMatchObject({ start50: 900_000 });
+    demo.submit("I1", { instructor: true, e: 2_000_000 });
+    demo.submit("I2", { instructor: true });
+    expect(forecast(demo.state, demo.now).get("I2")).toMatchObject({ start50: 900_000 }); // demo has its one slot; the other is the class's until then
   });
 
   test("[Q73] [Q22] a bump for a time ends in the forecast as it will in truth", () => {
@@ -184,7 +185,9 @@ describe("forecast", () => {
     expect(reasons((room) => room.ok({ type: "set_wanted", slots: 0, by: "x" }))).toEqual({ reason: "no_gpu" });
     expect(reasons((room) => room.ok({ type: "drain_pool", pool: "gpu", draining: true, by: "x" }))).toEqual({ reason: "no_gpu" });
     expect(reasons((room) => room.ok({ type: "handed_over", job: "Z1", attempt: 1, answer: "refused", code: "provider_capacity" }))).toEqual({ reason: "no_gpu", until: 60_000 });
-    expect(reasons((room) => room.ok({ type: "set_params", params: { demoSlots: 0, demoMax: 1e9 }, by: "x" }) ?? (room.ok({ type: "set_demo", on: true, by: "x" }) ?? room.ok({ type: "bump", job: "A1", by: "x" })))).toEqual({ reason: "beyond_a_day" });
+    const behind = (e: number) => reasons((room) => room.ok({ type: "bump", job: room.submit("B1", { requires: ["a"], e }).job, by: "x" }));
+    expect(behind(86_400_001)).toEqual({ reason: "beyond_a_day" });
+    expect(behind(86_000_000)).toMatchObject({ place: 2, start50: 86_010_000 });
   });
 
   test("[Q74] [Q75] an entry holds the job's own place and times, nobody's name", () => {

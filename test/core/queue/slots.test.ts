@@ -199,4 +199,29 @@ describe("modes", () => {
     expect(room.refused({ type: "set_params", params: { aged: -1 }, by: "ada" }).reason).toBe("invalid_value");
     expect(room.refused({ type: "set_params", params: { luck: 7 } as never, by: "ada" }).reason).toBe("invalid_value");
   });
+
+  test("[Q42] demo keeps at least one slot, so that a bumped job always gets its turn", () => {
+    const room = new Room({ pools: [calm] });
+    expect(room.refused({ type: "set_params", params: { demoSlots: 0 }, by: "ada" })).toMatchObject({ reason: "invalid_value", numbers: { parameter: "demoSlots", least: 1 } });
+    room.ok({ type: "set_params", params: { demoSlots: 1 }, by: "ada" });
+  });
+
+  test("[Q2] no duration is longer than thirty days, so that no time reaches 2^53", () => {
+    const room = new Room({ pools: [calm] });
+    const durations = ["headStart", "slack", "long", "hold", "aged", "demoMax", "debtMs", "stopGrace", "backoff", "backoffMax", "lastResort", "circuit", "circuitMax", "quarantine", "company"] as const;
+    const most = 30 * 86_400_000;
+    for (const name of durations) {
+      for (const value of [most + 1, Number.MAX_SAFE_INTEGER]) {
+        expect(room.refused({ type: "set_params", params: { [name]: value }, by: "ada" }), name).toMatchObject({ reason: "invalid_value", numbers: { parameter: name, most } });
+      }
+      room.ok({ type: "set_params", params: { [name]: most }, by: "ada" });
+    }
+    room.submit("A1");
+    room.submit("B1");
+    expect(room.refused({ type: "bump", job: "B1", forMs: Number.MAX_SAFE_INTEGER, by: "ada" }).reason).toBe("invalid_value");
+    room.now = 1_800_000_000_000;
+    room.ok({ type: "bump", job: "B1", forMs: most, by: "ada" });
+    room.ok({ type: "set_demo", on: true, by: "ada" });
+    expect([room.state.workshop.demoUntil, room.job("B1").bumpUntil]).toEqual([room.now + most, room.now + most]);
+  });
 });
