@@ -25,18 +25,18 @@ describe("retries", () => {
     for (const [kind, codes] of classes) for (const code of codes) expect(classOf(code)).toBe(kind);
   });
 
-  const first: [string, { retry: boolean; refund: boolean; counted: boolean; circuit: boolean; exclude: string[] }][] = [
-    ["node_error", { retry: false, refund: false, counted: true, circuit: false, exclude: [] }],
-    ["exec_timeout", { retry: false, refund: false, counted: true, circuit: false, exclude: [] }],
-    ["oom", { retry: true, refund: true, counted: true, circuit: false, exclude: [] }],
-    ["comfy_crash", { retry: true, refund: true, counted: true, circuit: false, exclude: [] }],
-    ["container_lost", { retry: true, refund: true, counted: true, circuit: false, exclude: [] }],
-    ["claim_timeout", { retry: true, refund: true, counted: true, circuit: true, exclude: ["a"] }],
-    ["missing_model", { retry: true, refund: true, counted: true, circuit: false, exclude: ["a"] }],
-    ["provider_capacity", { retry: true, refund: true, counted: false, circuit: true, exclude: [] }],
-    ["provider_funds", { retry: true, refund: true, counted: false, circuit: true, exclude: [] }],
-    ["upload_failed", { retry: false, refund: true, counted: true, circuit: false, exclude: [] }],
-    ["internal", { retry: false, refund: true, counted: true, circuit: false, exclude: [] }],
+  const first: [string, { retry: boolean; refundAnyway: boolean; counted: boolean; circuit: boolean; exclude: string[] }][] = [
+    ["node_error", { retry: false, refundAnyway: false, counted: true, circuit: false, exclude: [] }],
+    ["exec_timeout", { retry: false, refundAnyway: false, counted: true, circuit: false, exclude: [] }],
+    ["oom", { retry: true, refundAnyway: false, counted: true, circuit: false, exclude: [] }],
+    ["comfy_crash", { retry: true, refundAnyway: false, counted: true, circuit: false, exclude: [] }],
+    ["container_lost", { retry: true, refundAnyway: true, counted: true, circuit: false, exclude: [] }],
+    ["claim_timeout", { retry: true, refundAnyway: true, counted: true, circuit: true, exclude: ["a"] }],
+    ["missing_model", { retry: true, refundAnyway: true, counted: true, circuit: false, exclude: ["a"] }],
+    ["provider_capacity", { retry: true, refundAnyway: true, counted: false, circuit: true, exclude: [] }],
+    ["provider_funds", { retry: true, refundAnyway: true, counted: false, circuit: true, exclude: [] }],
+    ["upload_failed", { retry: false, refundAnyway: true, counted: true, circuit: false, exclude: [] }],
+    ["internal", { retry: false, refundAnyway: true, counted: true, circuit: false, exclude: [] }],
   ];
   test.each(first)("[Q54] the first %s", (code, expected) => {
     const room = new Room({ pools: two });
@@ -73,6 +73,25 @@ describe("retries", () => {
       room.fail("B1", "container_lost");
     }
     expect(room.job("B1")).toMatchObject({ excluded: [{ pool: "a", code: "container_lost" }] });
+  });
+
+  /** How the attempts of a job went, in the order in which they closed. */
+  const told = (room: Room) => room.find("attempt_closed").map(({ record }) => [record.pool, record.code, record.refunded, record.settled]);
+
+  test.each(["oom", "comfy_crash"])("[Q54] [Q30] %s that ends its job is charged with what it took, the one before it is not", (code) => {
+    for (const started of [false, true]) {
+      const room = new Room({ params: { backoff: 0 } });
+      room.submit("A1", { e: 20_000 });
+      for (let attempt = 1; attempt <= 2; attempt++) {
+        if (started) room.start("A1");
+        else room.claim("A1", `runner ${attempt}`);
+        room.at(attempt * 50);
+        room.ok({ type: "result", ...room.leased("A1"), digest: "", outcome: "failed", reason: { code, message: "no" }, timings: { execMs: 50_000, loadMs: 0 } });
+      }
+      expect(room.ended.get("A1")).toMatchObject({ state: "failed", attempts: 2, settled: 50_000 });
+      expect(told(room)).toEqual([["gpu", code, true, 0], ["gpu", code, false, 50_000]]);
+      expect([room.v("A"), room.n("A")]).toEqual([50_000, 1000]);
+    }
   });
 
   test("[Q54] an answer lost: ask, hand over once more, then as never started", () => {
