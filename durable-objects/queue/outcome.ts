@@ -55,7 +55,7 @@ export interface Verdict {
   exclude: PoolId[];
   /** [Q30][Q54] Full refund even when the job ends with it; an attempt that is retried is refunded in any case. */
   refundAnyway: boolean;
-  /** Uses up the one further attempt after a first `started` [Q55]. */
+  /** Uses up the one further attempt after a first `started`; loss and a move to more memory do not [Q55]. */
   further: boolean;
   /** The pool rests [Q56]. */
   circuit: boolean;
@@ -70,7 +70,8 @@ export function judge(job: Job, attempt: Attempt, code: string, params: Params, 
   const kind = classOf(code);
   const free = kind === "capacity" || kind === "config";
   const again = free || (runsAgain(job, attempt, kind) && job.counted + 1 < params.attemptsMax);
-  const started = job.everStarted && kind !== "lost" && !free;
+  const moves = kind === "oom" && job.past.oom > 0; // to a pool with more memory, or nowhere
+  const started = job.everStarted && kind !== "lost" && !moves && !free;
   const retry = again && !(started && job.further > 0);
   const refundAnyway = ["lost", "never_started", "missing", "capacity", "config", "upload", "internal"].includes(kind);
   return {

@@ -91,7 +91,7 @@ export interface Job {
   attempts: number;
   /** Attempts that count towards the bound of [Q55]. */
   counted: number;
-  /** Retries granted after a first `started`, class lost apart [Q55]. */
+  /** Retries granted after a first `started`, class lost and moves to more memory apart [Q55]. */
   further: number;
   /** Some attempt of this job was `started`. */
   everStarted: boolean;

@@ -75,8 +75,43 @@ describe("retries", () => {
     expect(room.job("B1")).toMatchObject({ excluded: [{ pool: "a", code: "container_lost" }] });
   });
 
+  const sizes = [{ id: "small", position: 0, memory: 24_000 }, { id: "other", position: 1, memory: 24_000 }, { id: "large", position: 2, memory: 80_000 }];
+
   /** How the attempts of a job went, in the order in which they closed. */
   const told = (room: Room) => room.find("attempt_closed").map(({ record }) => [record.pool, record.code, record.refunded, record.settled]);
+
+  test("[Q54] [Q55] a started run that is out of memory twice moves to a pool with more, refunded, and the third time is the last", () => {
+    for (const third of ["succeeded", "oom"] as const) {
+      const room = new Room({ slots: 3, pools: sizes, params: { backoff: 0 } });
+      room.submit("A1", { e: 20_000 });
+      for (const pool of ["small", "small"]) {
+        expect(room.attempt("A1")).toMatchObject({ pool, fresh: room.attempt("A1").number > 1 });
+        room.start("A1");
+        room.at(room.now / 1000 + 5).fail("A1", "oom");
+      }
+      expect(room.attempt("A1")).toMatchObject({ number: 3, pool: "large" });
+      expect(room.job("A1").excluded.map(({ pool }) => pool).sort()).toEqual(["other", "small"]);
+      room.start("A1");
+      room.at(17);
+      if (third === "oom") room.fail("A1", "oom");
+      else room.done("A1", 7000);
+      expect(room.ended.get("A1")).toMatchObject({ state: third === "oom" ? "failed" : "succeeded", attempts: 3 });
+      expect(told(room)).toEqual([["small", "oom", true, 0], ["small", "oom", true, 0], ["large", third === "oom" ? "oom" : null, false, 7000]]);
+      expect(room.v("A")).toBe(7000);
+    }
+  });
+
+  test("[Q54] [Q55] what fails otherwise after one further attempt is not run again, wherever it was", () => {
+    for (const codes of [["oom", "comfy_crash"], ["comfy_crash", "oom"]]) {
+      const room = new Room({ slots: 3, pools: sizes, params: { backoff: 0 } });
+      room.submit("A1");
+      for (const code of codes) {
+        room.start("A1");
+        room.fail("A1", code);
+      }
+      expect(room.ended.get("A1")).toMatchObject({ state: "failed", attempts: 2, reason: { code: codes[1] } });
+    }
+  });
 
   test.each(["oom", "comfy_crash"])("[Q54] [Q30] %s that ends its job is charged with what it took, the one before it is not", (code) => {
     for (const started of [false, true]) {
