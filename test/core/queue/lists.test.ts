@@ -109,6 +109,18 @@ describe("lanes", () => {
     expect(room.find("demo_changed")).toMatchObject([{ on: true, until: 900_000 }]);
   });
 
+  test("[Q21] switching demo on again begins its time anew and adds nothing to it", () => {
+    const room = busy();
+    room.ok({ type: "set_demo", on: true, by: "ada" });
+    room.at(100).ok({ type: "set_demo", on: true, by: "ada" });
+    expect(room.state.workshop.demoUntil).toBe(1_000_000);
+    expect(room.find("demo_changed").map(({ until }) => until)).toEqual([900_000, 1_000_000]);
+    room.at(999.999);
+    expect(room.state.workshop.demoUntil).not.toBeNull();
+    room.at(1000);
+    expect(room.state.workshop.demoUntil).toBeNull();
+  });
+
   test("[Q21] demo switches itself off and its waiting jobs keep their places in normal", () => {
     const room = busy();
     room.ok({ type: "set_demo", on: true, by: "ada" });

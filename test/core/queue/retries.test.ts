@@ -172,6 +172,20 @@ describe("retries", () => {
     expect(room.ended.get("A1")).toMatchObject({ state: "failed", attempts: 3, reason: { code: "container_lost" } });
   });
 
+  test("[Q55] the backoff doubles with every counted attempt, up to a minute", () => {
+    const room = new Room({ slots: 2, pools: two, params: { attemptsMax: 9, lastResort: 0 } });
+    room.submit("A1");
+    const waits: number[] = [];
+    for (let attempt = 1; attempt <= 8; attempt++) {
+      room.claim("A1", `r${attempt}`);
+      room.ok({ type: "runner_lost", runner: `r${attempt}` });
+      const { notBefore } = room.job("A1");
+      waits.push((notBefore - room.now) / 1000);
+      room.at(notBefore / 1000);
+    }
+    expect(waits).toEqual([2, 4, 8, 16, 32, 60, 60, 60]);
+  });
+
   test("[Q55] one further attempt after a first start, loss apart; refusals do not count", () => {
     const room = new Room({ params: { backoff: 0, circuit: 0 } });
     room.submit("A1");
@@ -224,6 +238,15 @@ describe("retries", () => {
     room.claim([...room.state.attempts.values()][0]?.job ?? "");
     expect(room.has("circuit_closed")).toBe(true);
     expect(room.state.attempts.size).toBe(2);
+  });
+
+  test("[Q56] a provider's Retry-After counts from one second to one hour", () => {
+    for (const [said, rest] of [[0, 1000], [999, 1000], [7000, 7000], [3_600_001, 3_600_000], [1e12, 3_600_000]] as const) {
+      const room = new Room();
+      room.submit("A1");
+      room.ok({ type: "handed_over", job: "A1", attempt: 1, answer: "refused", code: "provider_capacity", retryAfter: said });
+      expect(room.find("circuit_opened")).toMatchObject([{ until: rest }]);
+    }
   });
 
   test("[Q56] the provider's Retry-After counts for more, ten minutes is the most otherwise", () => {

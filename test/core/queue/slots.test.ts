@@ -48,6 +48,18 @@ describe("slots", () => {
     expect(room.stateOf("A2")).toBe("dispatched");
   });
 
+  test("[Q38] what a paused seat waits for opens no slot further down the chain, in whatever lane it waits", () => {
+    for (const lane of ["normal", "background", "demo"]) {
+      const room = new Room({ slots: 1, pools: [{ id: "images", position: 0, offers: ["image"] }, { id: "videos", position: 1, offers: ["video"], maxInFlight: 4 }] });
+      room.ok({ type: "pause_seat", seat: "V", by: "ada" });
+      room.submit("V1", { requires: ["video"], background: lane === "background" });
+      if (lane === "demo") room.ok({ type: "bump", job: "V1", by: "ada" });
+      expect(open(room)).toBe("images-1");
+      room.ok({ type: "resume_seat", seat: "V", by: "ada" });
+      expect(room.attempt("V1").slot).toBe("videos-1");
+    }
+  });
+
   test("[Q39] there are never more live attempts than slots", () => {
     const room = new Room({ slots: 2, pools: [{ ...calm, maxInFlight: 2 }] });
     for (let k = 1; k <= 6; k++) room.submit(`A${k}`);
@@ -97,6 +109,18 @@ describe("slots", () => {
     expect(room.stateOf("D2")).toBe("waiting");
     room.submit("F1", { e: 10_000 });
     expect(room.stateOf("F1")).toBe("dispatched");
+  });
+
+  test("[Q43] with three slots none is kept for short work, with four one is", () => {
+    for (const [slots, state] of [[3, "dispatched"], [4, "waiting"]] as const) {
+      const room = new Room({ slots, pools: [{ ...calm, maxInFlight: slots }] });
+      room.submit("E1", { e: 10_000 });
+      for (const id of ["A1", "B1", "C1"].slice(0, slots - 1)) room.submit(id, { e: 200_000 });
+      room.now = 5000;
+      room.done("E1");
+      room.submit("D1", { e: 200_000 });
+      expect(room.stateOf("D1")).toBe(state);
+    }
   });
 
   test("[Q44] an aged head goes first when its seat has nothing live and nobody was served less", () => {
@@ -179,6 +203,21 @@ describe("modes", () => {
       room.done(id, 1000);
     }
     expect(room.order()).toBe("Z1 A2 A1 B1");
+  });
+
+  test("[Q50] [Q48] priority: classes count among background jobs too, in other modes they do not", () => {
+    for (const [mode, order] of [["priority", "Z1 H2 H1 G1"], ["fair", "Z1 G1 H1 H2"]] as const) {
+      const room = new Room({ mode, pools: [calm] });
+      room.submit("Z1", { e: 1000 });
+      room.submit("G1", { background: true, class: 3, e: 1000 });
+      room.submit("H1", { background: true, class: 2, e: 1000 });
+      room.submit("H2", { background: true, class: 1, e: 1000 });
+      for (const id of order.split(" ")) {
+        room.now += 1000;
+        room.done(id, 1000);
+      }
+      expect(room.order()).toBe(order);
+    }
   });
 
   test("[Q51] a mode nobody knows is refused and the old one stays", () => {
