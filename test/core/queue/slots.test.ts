@@ -206,8 +206,10 @@ describe("modes", () => {
   });
 
   test("[Q50] [Q48] priority: classes count among background jobs too, in other modes they do not", () => {
-    for (const [mode, order] of [["priority", "Z1 H2 H1 G1"], ["fair", "Z1 G1 H1 H2"]] as const) {
+    const orders = [["priority", "Z1 H2 H1 G1"], ["fair", "Z1 G1 H1 H2"]] as const;
+    for (const [mode, order, first] of orders.flatMap(([mode, order]) => (["G", "H"] as const).map((first) => [mode, order, first] as const))) {
       const room = new Room({ mode, pools: [calm] });
+      room.ok({ type: "set_weight", seat: first, weight: 100, by: "ada" }); // who was known first makes no difference
       room.submit("Z1", { e: 1000 });
       room.submit("G1", { background: true, class: 3, e: 1000 });
       room.submit("H1", { background: true, class: 2, e: 1000 });
