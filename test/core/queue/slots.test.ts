@@ -142,6 +142,28 @@ describe("slots", () => {
     expect(room.order()).toBe("A1 A2 B1 A3");
   });
 
+  test("[Q45] [Q25] the cap is a seat's share by weight, rounded up: twice the weight, twice the slots", () => {
+    for (const [weight, order] of [[100, "A1 B1 A2 B2"], [200, "A1 B1 A2 A3"]] as const) {
+      const room = new Room({ slots: 4, pools: [{ ...calm, maxInFlight: 4 }], params: { reserved: 0 } });
+      room.ok({ type: "set_switch", to: "paused", by: "ada" });
+      room.ok({ type: "set_weight", seat: "A", weight, by: "ada" });
+      for (let n = 1; n <= 4; n++) for (const seat of ["A", "B"]) room.submit(`${seat}${n}`, { e: 20_000 });
+      room.ok({ type: "set_switch", to: "open", by: "ada" });
+      expect(room.order()).toBe(order);
+    }
+    const room = new Room({ slots: 3, pools: [{ ...calm, maxInFlight: 3 }] }); // A's share is 3 × 2/3: two slots while B has work
+    room.ok({ type: "set_weight", seat: "A", weight: 200, by: "ada" });
+    for (let n = 1; n <= 8; n++) for (const seat of ["A", "B"]) room.submit(`${seat}${n}`, { e: 20_000 });
+    for (let second = 20; second <= 60; second += 20) {
+      room.now = second * 1000;
+      const live = [...room.state.attempts.values()].map(({ job }) => job);
+      room.ok({ type: "set_switch", to: "paused", by: "ada" });
+      for (const job of live) room.done(job, 20_000);
+      room.ok({ type: "set_switch", to: "open", by: "ada" });
+      expect([...room.state.attempts.values()].map(({ seat }) => seat).sort()).toEqual(["A", "A", "B"]);
+    }
+  });
+
   test("[Q46] equal keys go by seq", () => {
     const room = new Room({ slots: 1, pools: [calm] });
     room.ok({ type: "set_switch", to: "paused", by: "ada" });
@@ -206,8 +228,9 @@ describe("modes", () => {
   });
 
   test("[Q50] [Q48] priority: classes count among background jobs too, in other modes they do not", () => {
-    const orders = [["priority", "Z1 H2 H1 G1"], ["fair", "Z1 G1 H1 H2"]] as const;
-    for (const [mode, order, first] of orders.flatMap(([mode, order]) => (["G", "H"] as const).map((first) => [mode, order, first] as const))) {
+    const priority = ["priority", "Z1 H2 H1 G1"] as const;
+    const fair = ["fair", "Z1 G1 H1 H2"] as const;
+    for (const [[mode, order], first] of [[priority, "G"], [priority, "H"], [fair, "G"], [fair, "H"]] as const) {
       const room = new Room({ mode, pools: [calm] });
       room.ok({ type: "set_weight", seat: first, weight: 100, by: "ada" }); // who was known first makes no difference
       room.submit("Z1", { e: 1000 });

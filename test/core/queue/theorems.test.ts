@@ -74,12 +74,14 @@ describe("fairness", () => {
     for (let seed = 1; seed <= 30; seed++) {
       const draw = draws(seed * 6151);
       const weights = Array.from({ length: draw(2, 6) }, () => 50 * draw(1, 9));
-      const jobs = system(seed + 2000, weights.length, 40, 40_000);
+      const slots = 1 + (seed % 6);
+      const jobs = system(seed + 2000, weights.length, 80, 40_000);
       const acts = weights.map((weight, seat) => ({ at: 0, command: { type: "set_weight", seat: `s${seat}`, weight, by: "ada" } }) as never);
-      const world = ideal({ slots: 1, params: { ...unlimited, debtMs: 0 }, jobs: jobs.map((job) => ({ ...job, at: 1000 })), acts });
+      const world = ideal({ slots, params: { ...unlimited, debtMs: 0 }, jobs: jobs.map((job) => ({ ...job, at: 1000 })), acts });
       const charge = ({ ms, seat }: IdealJob) => (ms * 100) / Math.min(100, weights[Number(seat.slice(1))] ?? 100);
-      const bound = 2 * Math.max(...jobs.map(charge)) + k + d;
-      const end = backloggedUntil(world.starts, 40);
+      const cap = Math.max(1, Math.ceil((slots * Math.max(...weights)) / weights.reduce((sum, weight) => sum + weight, 0)));
+      const bound = (cap + 1) * Math.max(...jobs.map(charge)) + k + d;
+      const end = backloggedUntil(world.starts, 80);
       for (const { at } of world.starts.filter((start) => start.at < end)) {
         const sums = served(world, world.starts, at);
         const shares = weights.map((weight, seat) => ((sums.get(`s${seat}`) ?? 0) * 100) / weight);
