@@ -200,7 +200,7 @@ describe("forecast", () => {
     }
   });
 
-  test("[Q76] a forecast is a function of state and time: asked twice it says the same", () => {
+  test("[Q73] [Q5] a forecast is a function of state and time: asked twice, or after a crash, it says the same", () => {
     const room = new Room({ slots: 3, pools: [{ ...calm, maxInFlight: 3 }] });
     for (let k = 1; k <= 20; k++) room.submit(`${"ABCD"[k % 4]}${k}`, { e: 1000 * k, signature: `s${k % 3}` });
     const first = [...forecast(room.state, 5000)];
