@@ -89,7 +89,7 @@ describe("invariants", () => {
       expect(closed(decision)).toEqual(due);
       if (before.attempts.length - due.length > command.slots) below++;
     });
-    expect(below).toBeGreaterThan(5);
+    expect(below).toBeGreaterThan(2); // otherwise nothing was asked
   });
 
   test("[I4] [Q40] after a command no idle slot may run a job it should: the reference picker agrees there is none", () => {

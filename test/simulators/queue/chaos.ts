@@ -250,7 +250,7 @@ function derivedPicture({ derived }: QueueState): string {
     if (value instanceof Map) return [...value];
     if (value instanceof Set) return [...value];
     if (typeof value === "object" && value !== null && !Array.isArray(value) && "acceptedAt" in value) {
-      if (seen.has(value)) return (value as { id: string }).id;
+      if (seen.has(value)) return (value as unknown as { id: string }).id;
       seen.add(value);
     }
     return value;
