@@ -57,25 +57,34 @@ function pickDemo(floor: Floor): Pick | null {
 
 /** Normal work [Q43]–[Q47]; background when there is none and more slots idle than are kept for short work [Q48]. */
 function pickOrdinary(floor: Floor): Pick | null {
-  const normal = survey(floor, "main", capOf(floor));
+  const normal = survey(floor, "main", weightsOf(floor));
   if (normal.oldest !== null) return { head: normal.oldest, cause: "aged", passed: [] };
   if (normal.heads.length > 0) return pickByKey(floor, normal, "main");
   if (floor.idle.length <= floor.kept) return null;
-  const spare = survey(floor, "background", Infinity);
+  const spare = survey(floor, "background", 0);
   if (spare.heads.length === 0) return null;
   const pick = pickByKey(floor, spare, "background");
   return { ...pick, cause: pick.cause === "turn" ? "background" : pick.cause };
 }
 
-/** [Q45] The soft cap, from the seats contending on the main ledger. */
-function capOf({ settings, state, width }: Floor): number {
-  return settings.cap ? Math.max(1, Math.ceil(width / Math.max(1, state.derived.contending.main))) : Infinity;
+/** [Q45] Sum of the weights of the seats contending on the main ledger; 0 where the mode has no cap. */
+function weightsOf({ settings, state }: Floor): number {
+  if (!settings.cap) return 0;
+  let sum = 0;
+  for (const { seat, main } of state.derived.views) if (main.contending) sum += seat.weight;
+  return sum;
+}
+
+/** [Q45] The seat has fewer live jobs than the cap: its share of the slots by weight, rounded up. */
+function isBelowCap(floor: Floor, seen: Survey, view: SeatView, ledger: LedgerName): boolean {
+  return seen.weights === 0 || stakeOf(view, ledger).live < Math.max(1, Math.ceil((floor.width * view.seat.weight) / seen.weights));
 }
 
 /** All heads of H, and the best of them by each rule, found in one pass: a choice looks at every seat, so it does so once. */
 interface Survey {
   heads: Head[];
-  cap: number;
+  /** Of the contending seats, for the cap; 0 = none [Q45]. */
+  weights: number;
   /** Smallest class seen, where classes are on. */
   class: number;
   /** Smallest ledger value, and the oldest aged head that has it [Q44]. */
@@ -91,22 +100,22 @@ interface Best {
   key: number;
 }
 
-function survey(floor: Floor, ledger: LedgerName, cap: number): Survey {
+function survey(floor: Floor, ledger: LedgerName, weights: number): Survey {
   const lane = ledger === "main" ? "normal" : "background";
-  let seen = nothingSeen(cap, Infinity);
+  let seen = nothingSeen(weights, Infinity);
   for (const view of floor.state.derived.views) {
     const job = headOf(floor, view, lane);
     if (job === null || (ledger === "main" && isHeld(floor, job))) continue;
     if (floor.settings.classes && job.class > seen.class) continue;
-    if (floor.settings.classes && job.class < seen.class) seen = nothingSeen(cap, job.class);
+    if (floor.settings.classes && job.class < seen.class) seen = nothingSeen(weights, job.class);
     view.head.job = job; // one record per seat, used again for every choice
     see(floor, seen, view.head as Head, ledger);
   }
   return seen;
 }
 
-function nothingSeen(cap: number, level: number): Survey {
-  return { heads: [], cap, class: level, least: Infinity, oldest: null, below: null, any: null };
+function nothingSeen(weights: number, level: number): Survey {
+  return { heads: [], weights, class: level, least: Infinity, oldest: null, below: null, any: null };
 }
 
 function see(floor: Floor, seen: Survey, head: Head, ledger: LedgerName): void {
@@ -115,7 +124,7 @@ function see(floor: Floor, seen: Survey, head: Head, ledger: LedgerName): void {
   if (floor.settings.aged && ledger === "main") seeAge(floor, seen, head);
   const key = keyOf(floor, view, job, ledger);
   if (isBetter(seen.any, job, key)) seen.any = { head, key };
-  if (stakeOf(view, ledger).live < seen.cap && isBetter(seen.below, job, key)) seen.below = { head, key };
+  if (isBelowCap(floor, seen, view, ledger) && isBetter(seen.below, job, key)) seen.below = { head, key };
 }
 
 /** [Q46] Smaller key, then smaller `seq`. */
@@ -149,7 +158,7 @@ function pickWarm(floor: Floor, seen: Survey, { head: winner, key: least }: Best
   if (floor.idle.every((slot) => slot.warm === null) || isWarm(floor, winner.view, winner.job)) return null;
   let best: (Best & { before: Job[] }) | null = null;
   for (const { view } of seen.heads) {
-    if (seen.below !== null && stakeOf(view, ledger).live >= seen.cap) continue;
+    if (seen.below !== null && !isBelowCap(floor, seen, view, ledger)) continue;
     const found = warmCandidate(floor, view, ledger, winner.job.class);
     if (found === null) continue;
     const key = keyOf(floor, view, found.job, ledger);

@@ -172,8 +172,9 @@ export function failAttempt(work: Work, attempt: Attempt, outcome: Outcome, reas
   if (verdict.counted) job.counted++;
   if (verdict.further) job.further++;
   for (const pool of verdict.exclude) if (!job.excluded.some((entry) => entry.pool === pool)) job.excluded.push({ pool, code: reason.code });
-  const closed = closeAttempt(work, attempt, { outcome, reason, actual: verdict.refund ? null : actualOf(attempt, now, extra.timings) });
   const fate = verdict.retry ? resolveExclusions(work, job) : "failed";
+  const refunded = fate !== "failed" || verdict.refundAnyway; // known only now: an `oom` no pool is left for is charged like any failed run
+  const closed = closeAttempt(work, attempt, { outcome, reason, actual: refunded ? null : actualOf(attempt, now, extra.timings) });
   if (fate === "failed") {
     finish(work, job, { state: "failed", reason, why: reason.message, attempt: closed, ...(extra.digest === undefined ? {} : { digest: extra.digest }) });
     return;

@@ -10,7 +10,7 @@ import { release } from "./ending.ts";
 import { refresh } from "./fairness.ts";
 import { loadOf } from "./estimate.ts";
 import { fork } from "./fork.ts";
-import { endDemo } from "./lane.ts";
+import { endBump, endDemo } from "./lane.ts";
 import { makePlan, circuitOf } from "./plan.ts";
 import type { Attempt, Job, JobId, Pool, QueueState, SeatId, Slot } from "./types.ts";
 import { nextRunnable } from "./wake.ts";
@@ -49,8 +49,8 @@ function runForward(state: QueueState, now: number, q: Quantile): Map<JobId, num
   for (;;) {
     const due = ends.filter((end) => end.at <= work.now).sort((a, b) => a.attempt.serial - b.attempt.serial);
     if (due.length > 0) ends = ends.filter((end) => end.at > work.now);
+    leaveDemo(work);
     for (const end of due) complete(work, end);
-    if (work.state.workshop.demoUntil !== null && work.state.workshop.demoUntil <= work.now) endDemo(work, "");
     sendMore(work, company);
     refresh(work);
     makePlan(work);
@@ -76,9 +76,18 @@ function loadTimes(state: QueueState, q: Quantile): (attempt: Attempt) => number
   };
 }
 
+/** The end of demo and of bumps that are due; like every timer before whatever else happens at that instant [Q4]. */
+function leaveDemo(work: Work): void {
+  const { workshop, derived } = work.state;
+  if (workshop.demoUntil !== null && workshop.demoUntil <= work.now) endDemo(work, "");
+  const due = [...derived.bumped].filter(({ bumpUntil }) => bumpUntil !== null && bumpUntil <= work.now);
+  for (const job of due.sort((a, b) => (a.bumpUntil ?? 0) - (b.bumpUntil ?? 0) || a.seq - b.seq)) endBump(work, job, "");
+}
+
 /** Infinity when nothing can change any more. */
 function nextMoment(work: Work, ends: readonly End[]): number {
   let next = Math.min(nextRunnable(work.state, work.now), work.state.workshop.demoUntil ?? Infinity);
+  for (const { bumpUntil } of work.state.derived.bumped) if (bumpUntil !== null && bumpUntil < next) next = bumpUntil;
   for (const end of ends) if (end.at < next) next = end.at;
   return next;
 }

@@ -1,10 +1,11 @@
-// A copy of the state to run forward [Q73]. Shares what a forecast only reads: pools, estimates, runners, the chain.
+// A copy of the state to run forward [Q73]. Shares what a forecast only reads: parameters, estimates, runners, and what hangs below a record
+// (leases, charges, exclusions). Pools are copied: a removed one goes with its last attempt [Q67], on the copy as in truth.
 
 import type { Derived, List, SeatView, Stake } from "./derived.ts";
 import { withHead } from "./state.ts";
 import type { Job, QueueState } from "./types.ts";
 
-/** O(live jobs). Nothing done to the copy is seen by the original. */
+/** O(live jobs + slots + pools). Nothing done to the copy is seen by the original. */
 export function fork(state: QueueState): QueueState {
   const jobs = new Map<string, Job>();
   for (const [id, job] of state.jobs) jobs.set(id, { ...job });
@@ -15,7 +16,7 @@ export function fork(state: QueueState): QueueState {
     jobs,
     attempts: new Map([...state.attempts].map(([key, attempt]) => [key, { ...attempt }])),
     seats: new Map(),
-    pools: state.pools,
+    pools: new Map([...state.pools].map(([id, pool]) => [id, { ...pool }])),
     slots: new Map([...state.slots].map(([key, slot]) => [key, { ...slot }])),
     runners: state.runners,
     estimates: state.estimates,
@@ -27,6 +28,7 @@ export function fork(state: QueueState): QueueState {
     derived.seats.set(view.seat.id, view);
     copy.seats.set(view.seat.id, view.seat);
   }
+  derived.chain = state.derived.chain.flatMap((pool) => copy.pools.get(pool.id) ?? []);
   derived.open = state.derived.open.flatMap((slot) => copy.slots.get(slot.key) ?? []);
   return copy;
 }

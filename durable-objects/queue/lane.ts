@@ -3,6 +3,7 @@
 import type { CommandOf } from "./commands.ts";
 import { refresh } from "./fairness.ts";
 import { addWaiting, listOf, removeWaiting, viewOf } from "./lists.ts";
+import { longest } from "./params.ts";
 import type { Job, JobId, Lane, QueueState, SeatId } from "./types.ts";
 import { answer, emit, refuse, touchSeat, type Answer, type Work } from "./work.ts";
 import { audit } from "./audit.ts";
@@ -39,8 +40,8 @@ function changed(work: Work, job: Job, what: "place" | "lane" | "class" | "prior
 export function bump(work: Work, command: CommandOf<"bump">): Answer<null> {
   const job = waitingJob(work.state, command.job);
   if (isRefusal(job)) return job;
-  if (command.forMs !== undefined && !(Number.isInteger(command.forMs) && command.forMs > 0)) {
-    return refuse("invalid_value", "The time at the front must be a whole number of milliseconds above 0.", { forMs: command.forMs });
+  if (command.forMs !== undefined && !(Number.isInteger(command.forMs) && command.forMs > 0 && command.forMs <= longest)) {
+    return refuse("invalid_value", "The time at the front must be a whole number of milliseconds above 0 and at most 30 days.", { forMs: command.forMs, most: longest });
   }
   audit(work, command.by, "bump", job.id, job.lane, "demo");
   const until = command.forMs === undefined ? null : work.now + command.forMs;
@@ -58,6 +59,7 @@ export function unbump(work: Work, command: CommandOf<"unbump">): Answer<null> {
   return answer(null);
 }
 
+/** [Q22] Back to its own lane, place unchanged. */
 export function endBump(work: Work, job: Job, why: string): void {
   toLane(work, job, job.home, job.seq, null, why);
 }
@@ -77,12 +79,12 @@ export function setDemo(work: Work, command: CommandOf<"set_demo">): Answer<null
   return answer(null);
 }
 
-/** [Q21] Demo jobs still waiting move to `normal`, place unchanged. */
+/** [Q21] Demo jobs still waiting, bumped ones too, go back to the lane they were submitted to, place unchanged. */
 export function endDemo(work: Work, why: string): void {
   work.state.workshop.demoUntil = null;
   work.changes.workshop = true;
   emit(work, { type: "demo_changed", on: false, until: null, why });
-  for (const job of work.state.derived.demo.slice()) toLane(work, job, "normal", job.seq, null, "demo is over");
+  for (const job of work.state.derived.demo.slice()) endBump(work, job, "demo is over");
 }
 
 /** [Q19] Own waiting jobs of equal lane, class and priority: their places are permuted, nothing else changes. */

@@ -53,28 +53,32 @@ export interface Verdict {
   counted: boolean;
   /** Pools to keep the job from in future. */
   exclude: PoolId[];
-  /** [Q30] Full refund instead of settling with what it took. */
-  refund: boolean;
-  /** Uses up the one further attempt after a first `started` [Q55]. */
+  /** [Q30][Q54] Full refund even when the job ends with it; an attempt that is retried is refunded in any case. */
+  refundAnyway: boolean;
+  /** Uses up the one further attempt after a first `started`; loss and a move to more memory do not [Q55]. */
   further: boolean;
   /** The pool rests [Q56]. */
   circuit: boolean;
   alarm: boolean;
 }
 
-/** [Q54] and the bounds of [Q55]; `chain` are the pools that could run the job, for "a pool with more memory". */
+/**
+ * [Q54] and the bounds of [Q55]; `chain` are the pools that could run the job, for "a pool with more memory". Whether a pool is left that the job
+ * does not exclude is not asked here: a `retry` may still end it.
+ */
 export function judge(job: Job, attempt: Attempt, code: string, params: Params, chain: readonly Pool[]): Verdict {
   const kind = classOf(code);
   const free = kind === "capacity" || kind === "config";
   const again = free || (runsAgain(job, attempt, kind) && job.counted + 1 < params.attemptsMax);
-  const started = job.everStarted && kind !== "lost" && !free;
+  const moves = kind === "oom" && job.past.oom > 0; // to a pool with more memory, or nowhere
+  const started = job.everStarted && kind !== "lost" && !moves && !free;
   const retry = again && !(started && job.further > 0);
   const refundAnyway = ["lost", "never_started", "missing", "capacity", "config", "upload", "internal"].includes(kind);
   return {
     retry,
     counted: !free,
     exclude: retry ? excludedBy(job, attempt, kind, chain) : [],
-    refund: retry || refundAnyway,
+    refundAnyway,
     further: retry && started,
     circuit: free || kind === "never_started",
     alarm: kind === "config" || kind === "internal",

@@ -4,6 +4,9 @@ import type { Mode, Params, PoolConfig, Rows } from "./types.ts";
 
 const second = 1000;
 
+/** Longest duration a person may set, ms: thirty days [Q2]. */
+export const longest = 30 * 86_400 * second;
+
 /** Section 12 of docs/spec/queue.md. */
 export const defaultParams: Params = {
   headStart: 60 * second,

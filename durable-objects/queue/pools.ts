@@ -5,7 +5,7 @@ import type { CommandOf, Refusal } from "./commands.ts";
 import { dropPool, finish, resolveExclusions } from "./ending.ts";
 import { refresh, touchAll } from "./fairness.ts";
 import { addWaiting, removeWaiting } from "./lists.ts";
-import type { Pool, PoolConfig } from "./types.ts";
+import type { Pool, PoolConfig, SeatId } from "./types.ts";
 import { answer, emit, refuse, touchSeat, type Answer, type Work } from "./work.ts";
 import { viewOf } from "./lists.ts";
 import { audit } from "./audit.ts";
@@ -22,10 +22,14 @@ function poolChanged(work: Work, id: string, what: What): Answer<null> {
   return answer(null);
 }
 
-/** [Q55] A waiting job whose lasting exclusions now cover every pool that could run it will never run. */
-function recheckExclusions(work: Work): void {
+/**
+ * [Q55] Which pools could run a job has changed, for everybody or for one seat [Q78]: exclusions that now cover them all are dropped if they may heal;
+ * a job whose lasting ones do will never run.
+ */
+export function recheckExclusions(work: Work, seat?: SeatId): void {
   const { state } = work;
-  for (const job of [...state.derived.excluding].sort((a, b) => a.seq - b.seq)) {
+  const jobs = [...state.derived.excluding].filter((job) => seat === undefined || job.seat === seat);
+  for (const job of jobs.sort((a, b) => a.seq - b.seq)) {
     removeWaiting(state, job);
     const fate = resolveExclusions(work, job);
     if (fate !== "failed") job.notBefore = Math.max(job.notBefore, fate);
@@ -62,7 +66,7 @@ export function upsertPool(work: Work, command: CommandOf<"upsert_pool">): Answe
   if (command.by !== undefined) audit(work, command.by, "pool", pool.id, before ?? null, pool);
   work.state.pools.set(pool.id, {
     ...pool,
-    draining: before?.draining ?? false,
+    draining: before !== undefined && !before.removed && before.draining, // [Q67] a removed pool is gone: this is a new one
     removed: false,
     circuit: before?.circuit ?? { failures: 0, openUntil: 0, code: null },
   });

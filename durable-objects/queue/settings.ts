@@ -6,7 +6,8 @@ import type { CommandOf, Refusal } from "./commands.ts";
 import { recordRuns } from "./estimate.ts";
 import { newRound, refresh, touchAll } from "./fairness.ts";
 import { resort } from "./lists.ts";
-import { defaultParams, modes, settingsOf } from "./params.ts";
+import { defaultParams, longest, modes, settingsOf } from "./params.ts";
+import { recheckExclusions } from "./pools.ts";
 import { ensureSeat } from "./state.ts";
 import type { Params, Switch } from "./types.ts";
 import { answer, emit, refuse, touchSeat, type Answer, type Work } from "./work.ts";
@@ -29,8 +30,13 @@ export function setMode(work: Work, command: CommandOf<"set_mode">): Answer<null
   return answer(null);
 }
 
-/** Smallest sensible value per parameter; 0 where the parameter can be switched off. */
-const least: { readonly [K in keyof Params]?: number } = { attemptsMax: 1, queueMax: 1, seatMax: 1, bytesMax: 1 };
+/** Smallest sensible value per parameter; 0 where the parameter can be switched off. Without a demo slot a bumped job would never run [Q42]. */
+const least: { readonly [K in keyof Params]?: number } = { attemptsMax: 1, queueMax: 1, seatMax: 1, bytesMax: 1, demoSlots: 1 };
+
+/** Parameters that are times in ms: thirty days at most, so that no moment they lead to reaches 2^53 [Q2]. */
+const durations: ReadonlySet<string> = new Set<keyof Params>([
+  "headStart", "slack", "long", "hold", "aged", "demoMax", "debtMs", "stopGrace", "backoff", "backoffMax", "lastResort", "circuit", "circuitMax", "quarantine", "company",
+]);
 
 export function setParams(work: Work, command: CommandOf<"set_params">): Answer<null> {
   const { state } = work;
@@ -49,7 +55,8 @@ function wrongParam(params: Partial<Params>): Refusal | null {
   for (const [name, value] of Object.entries(params)) {
     if (!(name in defaultParams)) return refuse("invalid_value", `There is no parameter "${name}".`, { parameter: name });
     const floor = least[name as keyof Params] ?? 0;
-    if (!whole(value, floor)) return refuse("invalid_value", `Parameter "${name}" must be a whole number of at least ${floor}.`, { parameter: name, least: floor, value: String(value) });
+    const most = durations.has(name) ? longest : Number.MAX_SAFE_INTEGER;
+    if (!whole(value, floor, most)) return refuse("invalid_value", `Parameter "${name}" must be a whole number of at least ${floor}${most === longest ? " and at most 30 days in milliseconds" : ""}.`, { parameter: name, least: floor, most, value: String(value) });
   }
   return null;
 }
@@ -77,13 +84,14 @@ export function pauseSeat(work: Work, seat: string, paused: boolean, by: string)
   return answer(null);
 }
 
-/** [Q78] Waiting jobs keep their places, live attempts run on. */
+/** [Q78] Waiting jobs keep their places, live attempts run on. Other pools serve the seat now, so what its jobs exclude is looked at again [Q55]. */
 export function setGroup(work: Work, command: CommandOf<"set_group">): Answer<null> {
   const view = ensureSeat(work.state, command.seat);
   audit(work, command.by, "group", command.seat, view.seat.group, command.group);
   view.seat.group = command.group;
   view.served = servedPlaces(work.state.derived, view.seat);
   work.state.derived.planStale = true;
+  recheckExclusions(work, command.seat);
   touchSeat(work, view);
   emit(work, { type: "seat_changed", seat: command.seat, what: "group" });
   return answer(null);

@@ -51,7 +51,7 @@ export interface Job {
   seq: number;
   state: LiveState;
   lane: Lane;
-  /** The lane the job was submitted to (`demo` jobs of the instructor: `normal`); where an expired bump returns to. */
+  /** The lane the job was submitted to (`demo` jobs of the instructor: `normal`); where it returns to when its bump or demo ends. */
   home: "normal" | "background";
   /** Order in the demo lane [Q21][Q22]; `seq` unless bumped. */
   laneSeq: number;
@@ -91,7 +91,7 @@ export interface Job {
   attempts: number;
   /** Attempts that count towards the bound of [Q55]. */
   counted: number;
-  /** Retries granted after a first `started`, class lost apart [Q55]. */
+  /** Retries granted after a first `started`, class lost and moves to more memory apart [Q55]. */
   further: number;
   /** Some attempt of this job was `started`. */
   everStarted: boolean;

@@ -156,6 +156,22 @@ describe("budget", () => {
     expect(room.attempt("A1").pool).toBe("cheap");
   });
 
+  test("[Q16] set aside is the dearest pool of the seat's chain at admission, the chosen pool from dispatch on", () => {
+    const pools = [{ id: "cheap", position: 0, rate: 3_600_000 }, { id: "dear", position: 1, rate: 7_200_000 }, { id: "theirs", position: 2, rate: 36_000_000, groups: ["red"] }];
+    const room = new Room({ slots: 1, pools });
+    room.ok({ type: "set_switch", to: "paused", by: "ada" });
+    room.submit("A1", { e: 5000, e90: 10_000 });
+    expect([room.job("A1").reserve, room.state.derived.reserved, room.state.derived.reservedLive]).toEqual([20_000, 20_000, 0]);
+    room.ok({ type: "set_budget", budget: 39_999, by: "ada" });
+    expect(room.refused(room.submission("B1", { e: 5000, e90: 10_000 })).numbers).toMatchObject({ reserved: 20_000, needed: 20_000 });
+    room.ok({ type: "set_switch", to: "open", by: "ada" });
+    expect(room.attempt("A1").pool).toBe("cheap");
+    expect([room.job("A1").reserve, room.state.derived.reserved, room.state.derived.reservedLive]).toEqual([10_000, 10_000, 10_000]);
+    room.submit("B1", { e: 5000, e90: 10_000 }); // what the cheaper pool left over is free
+    room.ok({ type: "set_group", seat: "R", group: "red", by: "ada" });
+    expect(room.refused(room.submission("R1", { e: 5000, e90: 10_000 })).numbers).toMatchObject({ needed: 100_000 });
+  });
+
   test("[Q16] crossing 80 % is said once", () => {
     const room = new Room();
     room.ok({ type: "set_budget", budget: 1000, by: "ada" });

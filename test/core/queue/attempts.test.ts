@@ -134,6 +134,22 @@ describe("fencing", () => {
   });
 });
 
+test("[Q58] the reclaim time runs from the lease's end, however late that is noticed", () => {
+  const late = () => {
+    const room = new Room({ pools: [{ reclaim: 60_000 }], params: { backoff: 0 } });
+    room.submit("A1");
+    room.start("A1");
+    return room;
+  };
+  const room = late().at(100);
+  expect(room.find("lease_expired")).toMatchObject([{ until: 135_000 }]);
+  expect(nextWake(room.state, room.now)).toBe(135_000);
+  room.at(135);
+  expect(room.find("attempt_closed")).toMatchObject([{ record: { outcome: "lost", code: "lease_expired" } }]);
+  const later = late().at(140);
+  expect(later.refused(claimOf(later, "A1", 1, "r2")).reason).toBe("superseded");
+});
+
 describe("deadlines", () => {
   const clocks: [string, Record<string, number>, (room: Room) => void, number, string][] = [
     ["claim", { claimBefore: 30_000 }, () => {}, 30_000, "claim_timeout"],

@@ -1,7 +1,7 @@
 // Sections 9 and 10: cancel, clear, interrupt, evict; pause, drain, switches.
 
 import { describe, expect, test } from "vitest";
-import { Room } from "./room.ts";
+import { Room, pool } from "./room.ts";
 
 describe("cancel", () => {
   test("[Q59] the answer says what happened", () => {
@@ -178,6 +178,20 @@ describe("switches", () => {
     expect(room.refused({ type: "drain_pool", pool: "gpu", draining: true, by: "ada" }).reason).toBe("not_found");
     room.done("A1");
     expect([room.state.pools.size, room.state.slots.size]).toEqual([0, 0]);
+  });
+
+  test("[Q67] a pool removed while draining and set up again before it is gone does not drain", () => {
+    const room = new Room({ slots: 2, pools: [{ maxInFlight: 2 }] });
+    room.submit("A1");
+    room.start("A1");
+    room.ok({ type: "drain_pool", pool: "gpu", draining: true, by: "ada" });
+    room.ok({ type: "upsert_pool", pool: pool({ maxInFlight: 2 }) }); // new numbers alone do not end a drain
+    room.submit("B1");
+    expect(room.stateOf("B1")).toBe("waiting");
+    room.ok({ type: "remove_pool", pool: "gpu", by: "ada" });
+    room.ok({ type: "upsert_pool", pool: pool({ maxInFlight: 2 }) });
+    expect([room.stateOf("A1"), room.stateOf("B1")]).toEqual(["running", "dispatched"]);
+    expect(room.state.pools.get("gpu")).toMatchObject({ draining: false, removed: false });
   });
 
   test("[Q68] W changes live: raising it dispatches at once, lowering it ends nothing", () => {

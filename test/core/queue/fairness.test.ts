@@ -1,7 +1,7 @@
 // Section 5: the ledgers.
 
 import { describe, expect, test } from "vitest";
-import { decayFactor } from "../../../durable-objects/queue/fairness.ts";
+import { decayed, decayFactor } from "../../../durable-objects/queue/fairness.ts";
 import { Room } from "./room.ts";
 
 const calm = { claimBefore: 1e10, startAfterClaim: 1e10, silence: 1e10, lease: 1e10 };
@@ -79,6 +79,22 @@ describe("charge and settle", () => {
   });
 });
 
+describe("stopped by the instructor", () => {
+  test("[Q30] [Q63] running jobs the instructor clears are not charged to their seats", () => {
+    for (const seat of ["A", null]) {
+      const r = room(2);
+      r.submit("A1", { e: 30_000 });
+      r.submit("A2", { e: 30_000 });
+      for (const id of ["A1", "A2"]) r.start(id);
+      r.at(10).ok({ type: "clear", seat, instructor: true, running: true, by: "ada" });
+      r.at(12);
+      for (const id of ["A1", "A2"]) r.ok({ type: "result", ...r.leased(id), digest: "", outcome: "cancelled" });
+      expect([r.v("A"), r.n("A")]).toEqual([0, 0]);
+      expect(r.find("attempt_closed").map(({ record }) => record.refunded)).toEqual([true, true]);
+    }
+  });
+});
+
 describe("virtual time", () => {
   test("[Q26] [Q27] [Q28] a seat that no open slot may serve does not hold virtual time down", () => {
     const r = new Room({ pools: [{ ...calm, offers: ["image"] }] });
@@ -113,6 +129,24 @@ describe("virtual time", () => {
     r.ok({ type: "clear", seat: "A", instructor: false });
     r.submit("A4", { e: 5000 });
     expect(r.v("A")).toBeGreaterThanOrEqual(60_000);
+  });
+
+  test("[Q31] [Q65] resuming lifts to V, also while a job of the seat runs", () => {
+    const r = room(2);
+    r.submit("A1", { e: 10_000 });
+    r.submit("A2", { e: 10_000 });
+    r.submit("A3", { e: 10_000 });
+    r.ok({ type: "pause_seat", seat: "A", by: "ada" });
+    r.now = 5000;
+    r.done("A1", 10_000);
+    for (const id of ["B1", "B2", "B3"]) r.submit(id, { e: 100_000 });
+    expect(r.stateOf("A2")).toBe("dispatched");
+    const before = r.v("A");
+    expect(r.V).toBeGreaterThan(before);
+    const level = r.V;
+    r.ok({ type: "resume_seat", seat: "A", by: "ada" });
+    expect(r.v("A")).toBe(level);
+    expect(r.n("A")).toBeGreaterThanOrEqual(r.state.workshop.main.n);
   });
 
   test("[Q32] V is the least ledger of those contending and never falls", () => {
@@ -182,6 +216,31 @@ describe("virtual time", () => {
     const owed = r.v("A");
     r.at(3600);
     expect(r.v("A")).toBe(owed);
+  });
+
+  test("[Q35] turns wear off as GPU time does", () => {
+    const r = room(2);
+    r.submit("B1", { e: 1000 });
+    r.submit("A1", { e: 100_000 });
+    const N = () => r.state.workshop.main.n;
+    expect([r.v("A") - r.V, r.n("A") - N()]).toEqual([100_000, 1000]);
+    r.at(60);
+    expect([r.v("A") - r.V, r.n("A") - N()]).toEqual([98_851, 988]);
+    r.at(180);
+    expect([r.v("A") - r.V, r.n("A") - N()]).toEqual([decayed(98_851, 988_514, 2), decayed(988, 988_514, 2)]);
+  });
+
+  test("[Q35] a day of silence wears off as much as any longer one", () => {
+    const left = (minutes: number) => {
+      const r = room(2, { halfLifeMinutes: 1440 });
+      r.submit("B1", { e: 1000 });
+      r.submit("A1", { e: 400_000 });
+      r.at(minutes * 60);
+      return [r.v("A") - r.V, r.n("A") - r.state.workshop.main.n];
+    };
+    expect(left(1440)).toEqual([1440].flatMap((minutes) => [400_000, 1000].map((owed) => decayed(owed, decayFactor(1440), minutes))));
+    expect(left(1439)).not.toEqual(left(1440));
+    expect(left(5000)).toEqual(left(1440));
   });
 
   test("[Q36] nobody owes more than ten GPU-minutes or ten turns", () => {

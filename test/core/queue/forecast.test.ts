@@ -65,6 +65,31 @@ describe("forecast", () => {
     expect(JSON.stringify(room.state.derived.profiles)).toBe(profiles);
   });
 
+  test("[Q73] [Q67] [I1] running forward ends a removed pool's last run on the copy only", () => {
+    const room = new Room({ slots: 2, pools: [{ ...calm, id: "gpu", position: 0, lease: 75_000 }, { ...calm, id: "two", position: 1 }] });
+    for (const id of ["A1", "B1", "A2", "B2"]) room.submit(id, { e: 9000 });
+    room.start("A1");
+    room.ok({ type: "remove_pool", pool: "gpu", by: "ada" });
+    const before = bare(rowsOf(room.state));
+    const chain = structuredClone(room.state.derived.chain);
+    const open = structuredClone(room.state.derived.open);
+    expect([...forecast(room.state, room.now).keys()].sort()).toEqual(["A2", "B2"]);
+    expect(bare(rowsOf(room.state))).toEqual(before);
+    expect([room.state.derived.chain, room.state.derived.open]).toEqual([chain, open]);
+    expect(room.ok({ type: "renew", ...room.leased("A1"), activity: true })).toMatchObject({ ttl: 75_000 });
+    room.at(10).done("A1");
+    expect([...room.state.pools.keys()]).toEqual(["two"]);
+  });
+
+  test("[Q73] [Q67] a run of a removed pool can still be claimed after a forecast", () => {
+    const room = new Room({ slots: 2, pools: [{ ...calm, id: "gpu", position: 0 }, { ...calm, id: "two", position: 1 }] });
+    for (const id of ["A1", "B1", "A2"]) room.submit(id, { e: 9000 });
+    room.ok({ type: "remove_pool", pool: "gpu", by: "ada" });
+    forecast(room.state, room.now);
+    room.done("A1");
+    expect(room.stateOf("A1")).toBe("succeeded");
+  });
+
   test("[Q73] a cold slot adds the pool's startup, a warm one does not", () => {
     const room = new Room({ slots: 1, pools: [{ ...calm, startup50: 120_000, startup90: 300_000, keepWarm: 60_000 }] });
     room.submit("A1", { e: 10_000 });
@@ -110,10 +135,39 @@ describe("forecast", () => {
     lost.claim("A1");
     lost.fail("A1", "container_lost");
     expect(forecast(lost.state, lost.now).get("A1")).toMatchObject({ place: 1, start50: 2000 });
-    const demo = new Room({ pools: [{ id: "a", position: 0, ...calm }], params: { demoSlots: 0 } });
+    const demo = new Room({ slots: 2, pools: [{ ...calm, maxInFlight: 2 }] });
     demo.ok({ type: "set_demo", on: true, by: "ada" });
-    demo.submit("I1", { instructor: true });
-    expect(forecast(demo.state, demo.now).get("I1")).toMatchObject({ start50: 900_000 });
+    demo.submit("I1", { instructor: true, e: 2_000_000 });
+    demo.submit("I2", { instructor: true });
+    expect(forecast(demo.state, demo.now).get("I2")).toMatchObject({ start50: 900_000 }); // demo has its one slot; the other is the class's until then
+  });
+
+  test("[Q73] [Q22] a bump for a time ends in the forecast as it will in truth", () => {
+    const room = new Room({ pools: [calm], params: { company: 0 } });
+    room.submit("Z1", { e: 10_000 });
+    room.start("Z1");
+    room.submit("B1", { e: 240_000 });
+    room.submit("A1", { e: 10_000 });
+    room.ok({ type: "bump", job: "B1", forMs: 1000, by: "ada" });
+    const said = forecast(room.state, room.now);
+    expect(said.get("A1")).toEqual({ place: 1, start50: 10_000, start90: 10_000 });
+    expect(said.get("B1")).toEqual({ place: 2, start50: 20_000, start90: 20_000 });
+    room.at(10).done("Z1");
+    room.at(20).done("A1");
+    expect(room.starts.map(({ id, at }) => `${id}@${at}`)).toEqual(["Z1@0", "A1@10", "B1@20"]);
+  });
+
+  test("[Q73] [Q22] the end of a bump is a moment of its own: an idle slot is taken then", () => {
+    const room = new Room({ slots: 2, pools: [{ ...calm, maxInFlight: 2 }], params: { company: 0 } });
+    room.ok({ type: "set_switch", to: "paused", by: "ada" });
+    for (const id of ["A1", "B1"]) room.submit(id, { e: 900_000 });
+    room.ok({ type: "bump", job: "A1", by: "ada" });
+    room.ok({ type: "bump", job: "B1", forMs: 7000, by: "ada" });
+    room.ok({ type: "set_switch", to: "open", by: "ada" });
+    expect([room.stateOf("A1"), room.stateOf("B1")]).toEqual(["dispatched", "waiting"]); // demo takes one slot
+    expect(forecast(room.state, room.now).get("B1")).toEqual({ place: 1, start50: 7000, start90: 7000 });
+    room.at(7);
+    expect(room.starts.at(-1)).toMatchObject({ id: "B1", at: 7 });
   });
 
   test("[Q74] no time without a reason, and the reason is the true one", () => {
@@ -131,7 +185,9 @@ describe("forecast", () => {
     expect(reasons((room) => room.ok({ type: "set_wanted", slots: 0, by: "x" }))).toEqual({ reason: "no_gpu" });
     expect(reasons((room) => room.ok({ type: "drain_pool", pool: "gpu", draining: true, by: "x" }))).toEqual({ reason: "no_gpu" });
     expect(reasons((room) => room.ok({ type: "handed_over", job: "Z1", attempt: 1, answer: "refused", code: "provider_capacity" }))).toEqual({ reason: "no_gpu", until: 60_000 });
-    expect(reasons((room) => room.ok({ type: "set_params", params: { demoSlots: 0, demoMax: 1e9 }, by: "x" }) ?? (room.ok({ type: "set_demo", on: true, by: "x" }) ?? room.ok({ type: "bump", job: "A1", by: "x" })))).toEqual({ reason: "beyond_a_day" });
+    const behind = (e: number) => reasons((room) => room.ok({ type: "bump", job: room.submit("B1", { requires: ["a"], e }).job, by: "x" }));
+    expect(behind(86_400_001)).toEqual({ reason: "beyond_a_day" });
+    expect(behind(86_000_000)).toMatchObject({ place: 2, start50: 86_010_000 });
   });
 
   test("[Q74] [Q75] an entry holds the job's own place and times, nobody's name", () => {
@@ -144,7 +200,7 @@ describe("forecast", () => {
     }
   });
 
-  test("[Q76] a forecast is a function of state and time: asked twice it says the same", () => {
+  test("[Q73] [Q5] a forecast is a function of state and time: asked twice, or after a crash, it says the same", () => {
     const room = new Room({ slots: 3, pools: [{ ...calm, maxInFlight: 3 }] });
     for (let k = 1; k <= 20; k++) room.submit(`${"ABCD"[k % 4]}${k}`, { e: 1000 * k, signature: `s${k % 3}` });
     const first = [...forecast(room.state, 5000)];
@@ -231,5 +287,46 @@ describe("groups", () => {
     room.submit("A2");
     room.ok({ type: "set_group", seat: "A", group: null, by: "ada" });
     expect([room.stateOf("A1"), room.job("A2").place]).toEqual(["dispatched", 2]);
+  });
+
+  /** A's job is kept from `all`, the pool for everybody, and waits for its group's pool, which is full. */
+  function keptFromAll(code: string): Room {
+    const room = new Room({ slots: 2, pools: [{ id: "all", position: 0, ...calm, claimBefore: 30_000 }, { id: "grp", position: 1, groups: ["x"], ...calm }], params: { backoff: 0 } });
+    room.ok({ type: "set_group", seat: "A", group: "x", by: "ada" });
+    room.ok({ type: "set_group", seat: "X", group: "x", by: "ada" });
+    room.submit("X1", { e: 3_600_000 });
+    expect(room.attempt("X1").pool).toBe("grp");
+    room.submit("A1");
+    expect(room.attempt("A1").pool).toBe("all");
+    if (code === "claim_timeout") room.at(30);
+    else {
+      room.claim("A1");
+      room.fail("A1", code);
+    }
+    expect(room.job("A1")).toMatchObject({ state: "waiting", excluded: [{ pool: "all", code }] });
+    return room;
+  }
+
+  test("[Q78] [Q55] [I14] a job moved to where it excludes every pool is tried there again as a last resort", () => {
+    const room = keptFromAll("claim_timeout");
+    room.at(100).ok({ type: "set_group", seat: "A", group: null, by: "ada" });
+    expect(room.job("A1")).toMatchObject({ state: "waiting", excluded: [], notBefore: 130_000 });
+    expect(nextWake(room.state, room.now)).toBe(130_000);
+    expect(forecast(room.state, room.now).get("A1")).toMatchObject({ place: 1, start50: 130_000 });
+    room.at(130);
+    expect(room.attempt("A1").pool).toBe("all");
+  });
+
+  test("[Q78] [Q55] a job moved to where no pool will ever run it fails and says why; other seats' jobs stay as they are", () => {
+    const room = keptFromAll("missing_model");
+    room.submit("A2");
+    room.claim("A2");
+    room.fail("A2", "missing_model");
+    room.submit("Y1", { seat: "X" });
+    room.claim("Y1");
+    room.fail("Y1", "missing_model");
+    room.ok({ type: "set_group", seat: "A", group: null, by: "ada" });
+    expect(["A1", "A2"].map((id) => room.ended.get(id)?.reason?.code)).toEqual(["missing_model", "missing_model"]);
+    expect(room.job("Y1")).toMatchObject({ state: "waiting", excluded: [{ pool: "all", code: "missing_model" }] });
   });
 });

@@ -109,6 +109,18 @@ describe("lanes", () => {
     expect(room.find("demo_changed")).toMatchObject([{ on: true, until: 900_000 }]);
   });
 
+  test("[Q21] switching demo on again begins its time anew and adds nothing to it", () => {
+    const room = busy();
+    room.ok({ type: "set_demo", on: true, by: "ada" });
+    room.at(100).ok({ type: "set_demo", on: true, by: "ada" });
+    expect(room.state.workshop.demoUntil).toBe(1_000_000);
+    expect(room.find("demo_changed").map(({ until }) => until)).toEqual([900_000, 1_000_000]);
+    room.at(999.999);
+    expect(room.state.workshop.demoUntil).not.toBeNull();
+    room.at(1000);
+    expect(room.state.workshop.demoUntil).toBeNull();
+  });
+
   test("[Q21] demo switches itself off and its waiting jobs keep their places in normal", () => {
     const room = busy();
     room.ok({ type: "set_demo", on: true, by: "ada" });
@@ -119,6 +131,23 @@ describe("lanes", () => {
     room.at(900);
     expect([room.job("I1").lane, room.job("I1").place, room.job("I2").place]).toEqual(["normal", 2, 3]);
     expect(room.find("demo_changed").map(({ on }) => on)).toEqual([true, false]);
+  });
+
+  test("[Q21] [Q22] [Q24] when demo ends, bumped jobs return to the lane they were submitted to", () => {
+    for (const end of [(room: Room) => room.ok({ type: "set_demo", on: false, by: "ada" }), (room: Room) => room.at(100)]) {
+      const room = busy({ params: { demoMax: 100_000 } });
+      room.ok({ type: "set_demo", on: true, by: "ada" });
+      room.submit("I1", instructor);
+      room.submit("G1", { background: true });
+      room.submit("A1");
+      room.submit("H1", { background: true });
+      for (const job of ["G1", "A1"]) room.ok({ type: "bump", job, by: "ada" });
+      room.ok({ type: "bump", job: "H1", forMs: 2_000_000, by: "ada" });
+      end(room);
+      expect(["I1", "G1", "A1", "H1"].map((id) => [room.job(id).lane, room.job(id).place, room.job(id).bumpUntil])).toEqual([["normal", 2, null], ["background", 3, null], ["normal", 4, null], ["background", 5, null]]);
+      expect(drain(room)).toBe("I1 A1 G1 H1");
+      expect(room.find("attempt_closed").map(({ record }) => [record.job, record.ledger])).toEqual([["Z1", "main"], ["I1", "main"], ["A1", "main"], ["G1", "background"], ["H1", "background"]]);
+    }
   });
 
   test("[Q22] a bump takes a fresh turn in the demo lane and is charged as always", () => {

@@ -25,18 +25,18 @@ describe("retries", () => {
     for (const [kind, codes] of classes) for (const code of codes) expect(classOf(code)).toBe(kind);
   });
 
-  const first: [string, { retry: boolean; refund: boolean; counted: boolean; circuit: boolean; exclude: string[] }][] = [
-    ["node_error", { retry: false, refund: false, counted: true, circuit: false, exclude: [] }],
-    ["exec_timeout", { retry: false, refund: false, counted: true, circuit: false, exclude: [] }],
-    ["oom", { retry: true, refund: true, counted: true, circuit: false, exclude: [] }],
-    ["comfy_crash", { retry: true, refund: true, counted: true, circuit: false, exclude: [] }],
-    ["container_lost", { retry: true, refund: true, counted: true, circuit: false, exclude: [] }],
-    ["claim_timeout", { retry: true, refund: true, counted: true, circuit: true, exclude: ["a"] }],
-    ["missing_model", { retry: true, refund: true, counted: true, circuit: false, exclude: ["a"] }],
-    ["provider_capacity", { retry: true, refund: true, counted: false, circuit: true, exclude: [] }],
-    ["provider_funds", { retry: true, refund: true, counted: false, circuit: true, exclude: [] }],
-    ["upload_failed", { retry: false, refund: true, counted: true, circuit: false, exclude: [] }],
-    ["internal", { retry: false, refund: true, counted: true, circuit: false, exclude: [] }],
+  const first: [string, { retry: boolean; refundAnyway: boolean; counted: boolean; circuit: boolean; exclude: string[] }][] = [
+    ["node_error", { retry: false, refundAnyway: false, counted: true, circuit: false, exclude: [] }],
+    ["exec_timeout", { retry: false, refundAnyway: false, counted: true, circuit: false, exclude: [] }],
+    ["oom", { retry: true, refundAnyway: false, counted: true, circuit: false, exclude: [] }],
+    ["comfy_crash", { retry: true, refundAnyway: false, counted: true, circuit: false, exclude: [] }],
+    ["container_lost", { retry: true, refundAnyway: true, counted: true, circuit: false, exclude: [] }],
+    ["claim_timeout", { retry: true, refundAnyway: true, counted: true, circuit: true, exclude: ["a"] }],
+    ["missing_model", { retry: true, refundAnyway: true, counted: true, circuit: false, exclude: ["a"] }],
+    ["provider_capacity", { retry: true, refundAnyway: true, counted: false, circuit: true, exclude: [] }],
+    ["provider_funds", { retry: true, refundAnyway: true, counted: false, circuit: true, exclude: [] }],
+    ["upload_failed", { retry: false, refundAnyway: true, counted: true, circuit: false, exclude: [] }],
+    ["internal", { retry: false, refundAnyway: true, counted: true, circuit: false, exclude: [] }],
   ];
   test.each(first)("[Q54] the first %s", (code, expected) => {
     const room = new Room({ pools: two });
@@ -73,6 +73,60 @@ describe("retries", () => {
       room.fail("B1", "container_lost");
     }
     expect(room.job("B1")).toMatchObject({ excluded: [{ pool: "a", code: "container_lost" }] });
+  });
+
+  const sizes = [{ id: "small", position: 0, memory: 24_000 }, { id: "other", position: 1, memory: 24_000 }, { id: "large", position: 2, memory: 80_000 }];
+
+  /** How the attempts of a job went, in the order in which they closed. */
+  const told = (room: Room) => room.find("attempt_closed").map(({ record }) => [record.pool, record.code, record.refunded, record.settled]);
+
+  test("[Q54] [Q55] a started run that is out of memory twice moves to a pool with more, refunded, and the third time is the last", () => {
+    for (const third of ["succeeded", "oom"] as const) {
+      const room = new Room({ slots: 3, pools: sizes, params: { backoff: 0 } });
+      room.submit("A1", { e: 20_000 });
+      for (const pool of ["small", "small"]) {
+        expect(room.attempt("A1")).toMatchObject({ pool, fresh: room.attempt("A1").number > 1 });
+        room.start("A1");
+        room.at(room.now / 1000 + 5).fail("A1", "oom");
+      }
+      expect(room.attempt("A1")).toMatchObject({ number: 3, pool: "large" });
+      expect(room.job("A1").excluded.map(({ pool }) => pool).sort()).toEqual(["other", "small"]);
+      room.start("A1");
+      room.at(17);
+      if (third === "oom") room.fail("A1", "oom");
+      else room.done("A1", 7000);
+      expect(room.ended.get("A1")).toMatchObject({ state: third === "oom" ? "failed" : "succeeded", attempts: 3 });
+      expect(told(room)).toEqual([["small", "oom", true, 0], ["small", "oom", true, 0], ["large", third === "oom" ? "oom" : null, false, 7000]]);
+      expect(room.v("A")).toBe(7000);
+    }
+  });
+
+  test("[Q54] [Q55] what fails otherwise after one further attempt is not run again, wherever it was", () => {
+    for (const codes of [["oom", "comfy_crash"], ["comfy_crash", "oom"]]) {
+      const room = new Room({ slots: 3, pools: sizes, params: { backoff: 0 } });
+      room.submit("A1");
+      for (const code of codes) {
+        room.start("A1");
+        room.fail("A1", code);
+      }
+      expect(room.ended.get("A1")).toMatchObject({ state: "failed", attempts: 2, reason: { code: codes[1] } });
+    }
+  });
+
+  test.each(["oom", "comfy_crash"])("[Q54] [Q30] %s that ends its job is charged with what it took, the one before it is not", (code) => {
+    for (const started of [false, true]) {
+      const room = new Room({ params: { backoff: 0 } });
+      room.submit("A1", { e: 20_000 });
+      for (let attempt = 1; attempt <= 2; attempt++) {
+        if (started) room.start("A1");
+        else room.claim("A1", `runner ${attempt}`);
+        room.at(attempt * 50);
+        room.ok({ type: "result", ...room.leased("A1"), digest: "", outcome: "failed", reason: { code, message: "no" }, timings: { execMs: 50_000, loadMs: 0 } });
+      }
+      expect(room.ended.get("A1")).toMatchObject({ state: "failed", attempts: 2, settled: 50_000 });
+      expect(told(room)).toEqual([["gpu", code, true, 0], ["gpu", code, false, 50_000]]);
+      expect([room.v("A"), room.n("A")]).toEqual([50_000, 1000]);
+    }
   });
 
   test("[Q54] an answer lost: ask, hand over once more, then as never started", () => {
@@ -116,6 +170,20 @@ describe("retries", () => {
     }
     expect(waits).toEqual([2000, 30_000]); // the second loss excluded the only pool: last resort
     expect(room.ended.get("A1")).toMatchObject({ state: "failed", attempts: 3, reason: { code: "container_lost" } });
+  });
+
+  test("[Q55] the backoff doubles with every counted attempt, up to a minute", () => {
+    const room = new Room({ slots: 2, pools: two, params: { attemptsMax: 9, lastResort: 0 } });
+    room.submit("A1");
+    const waits: number[] = [];
+    for (let attempt = 1; attempt <= 8; attempt++) {
+      room.claim("A1", `r${attempt}`);
+      room.ok({ type: "runner_lost", runner: `r${attempt}` });
+      const { notBefore } = room.job("A1");
+      waits.push((notBefore - room.now) / 1000);
+      room.at(notBefore / 1000);
+    }
+    expect(waits).toEqual([2, 4, 8, 16, 32, 60, 60, 60]);
   });
 
   test("[Q55] one further attempt after a first start, loss apart; refusals do not count", () => {
@@ -170,6 +238,15 @@ describe("retries", () => {
     room.claim([...room.state.attempts.values()][0]?.job ?? "");
     expect(room.has("circuit_closed")).toBe(true);
     expect(room.state.attempts.size).toBe(2);
+  });
+
+  test("[Q56] a provider's Retry-After counts from one second to one hour", () => {
+    for (const [said, rest] of [[0, 1000], [999, 1000], [7000, 7000], [3_600_001, 3_600_000], [1e12, 3_600_000]] as const) {
+      const room = new Room();
+      room.submit("A1");
+      room.ok({ type: "handed_over", job: "A1", attempt: 1, answer: "refused", code: "provider_capacity", retryAfter: said });
+      expect(room.find("circuit_opened")).toMatchObject([{ until: rest }]);
+    }
   });
 
   test("[Q56] the provider's Retry-After counts for more, ten minutes is the most otherwise", () => {

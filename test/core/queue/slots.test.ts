@@ -48,6 +48,18 @@ describe("slots", () => {
     expect(room.stateOf("A2")).toBe("dispatched");
   });
 
+  test("[Q38] what a paused seat waits for opens no slot further down the chain, in whatever lane it waits", () => {
+    for (const lane of ["normal", "background", "demo"]) {
+      const room = new Room({ slots: 1, pools: [{ id: "images", position: 0, offers: ["image"] }, { id: "videos", position: 1, offers: ["video"], maxInFlight: 4 }] });
+      room.ok({ type: "pause_seat", seat: "V", by: "ada" });
+      room.submit("V1", { requires: ["video"], background: lane === "background" });
+      if (lane === "demo") room.ok({ type: "bump", job: "V1", by: "ada" });
+      expect(open(room)).toBe("images-1");
+      room.ok({ type: "resume_seat", seat: "V", by: "ada" });
+      expect(room.attempt("V1").slot).toBe("videos-1");
+    }
+  });
+
   test("[Q39] there are never more live attempts than slots", () => {
     const room = new Room({ slots: 2, pools: [{ ...calm, maxInFlight: 2 }] });
     for (let k = 1; k <= 6; k++) room.submit(`A${k}`);
@@ -99,6 +111,18 @@ describe("slots", () => {
     expect(room.stateOf("F1")).toBe("dispatched");
   });
 
+  test("[Q43] with three slots none is kept for short work, with four one is", () => {
+    for (const [slots, state] of [[3, "dispatched"], [4, "waiting"]] as const) {
+      const room = new Room({ slots, pools: [{ ...calm, maxInFlight: slots }] });
+      room.submit("E1", { e: 10_000 });
+      for (const id of ["A1", "B1", "C1"].slice(0, slots - 1)) room.submit(id, { e: 200_000 });
+      room.now = 5000;
+      room.done("E1");
+      room.submit("D1", { e: 200_000 });
+      expect(room.stateOf("D1")).toBe(state);
+    }
+  });
+
   test("[Q44] an aged head goes first when its seat has nothing live and nobody was served less", () => {
     const room = new Room({ slots: 1, pools: [calm], params: { aged: 10_000 } });
     room.submit("Z1", { e: 1000 });
@@ -116,6 +140,28 @@ describe("slots", () => {
     room.submit("B1", { e: 59_000 });
     room.ok({ type: "set_switch", to: "open", by: "ada" });
     expect(room.order()).toBe("A1 A2 B1 A3");
+  });
+
+  test("[Q45] [Q25] the cap is a seat's share by weight, rounded up: twice the weight, twice the slots", () => {
+    for (const [weight, order] of [[100, "A1 B1 A2 B2"], [200, "A1 B1 A2 A3"]] as const) {
+      const room = new Room({ slots: 4, pools: [{ ...calm, maxInFlight: 4 }], params: { reserved: 0 } });
+      room.ok({ type: "set_switch", to: "paused", by: "ada" });
+      room.ok({ type: "set_weight", seat: "A", weight, by: "ada" });
+      for (let n = 1; n <= 4; n++) for (const seat of ["A", "B"]) room.submit(`${seat}${n}`, { e: 20_000 });
+      room.ok({ type: "set_switch", to: "open", by: "ada" });
+      expect(room.order()).toBe(order);
+    }
+    const room = new Room({ slots: 3, pools: [{ ...calm, maxInFlight: 3 }] }); // A's share is 3 × 2/3: two slots while B has work
+    room.ok({ type: "set_weight", seat: "A", weight: 200, by: "ada" });
+    for (let n = 1; n <= 8; n++) for (const seat of ["A", "B"]) room.submit(`${seat}${n}`, { e: 20_000 });
+    for (let second = 20; second <= 60; second += 20) {
+      room.now = second * 1000;
+      const live = [...room.state.attempts.values()].map(({ job }) => job);
+      room.ok({ type: "set_switch", to: "paused", by: "ada" });
+      for (const job of live) room.done(job, 20_000);
+      room.ok({ type: "set_switch", to: "open", by: "ada" });
+      expect([...room.state.attempts.values()].map(({ seat }) => seat).sort()).toEqual(["A", "A", "B"]);
+    }
   });
 
   test("[Q46] equal keys go by seq", () => {
@@ -181,6 +227,24 @@ describe("modes", () => {
     expect(room.order()).toBe("Z1 A2 A1 B1");
   });
 
+  test("[Q50] [Q48] priority: classes count among background jobs too, in other modes they do not", () => {
+    const priority = ["priority", "Z1 H2 H1 G1"] as const;
+    const fair = ["fair", "Z1 G1 H1 H2"] as const;
+    for (const [[mode, order], first] of [[priority, "G"], [priority, "H"], [fair, "G"], [fair, "H"]] as const) {
+      const room = new Room({ mode, pools: [calm] });
+      room.ok({ type: "set_weight", seat: first, weight: 100, by: "ada" }); // who was known first makes no difference
+      room.submit("Z1", { e: 1000 });
+      room.submit("G1", { background: true, class: 3, e: 1000 });
+      room.submit("H1", { background: true, class: 2, e: 1000 });
+      room.submit("H2", { background: true, class: 1, e: 1000 });
+      for (const id of order.split(" ")) {
+        room.now += 1000;
+        room.done(id, 1000);
+      }
+      expect(room.order()).toBe(order);
+    }
+  });
+
   test("[Q51] a mode nobody knows is refused and the old one stays", () => {
     const room = new Room({ mode: "round_robin" });
     expect(room.refused({ type: "set_mode", mode: "lottery" as "fifo", by: "ada" }).reason).toBe("unknown_mode");
@@ -198,5 +262,30 @@ describe("modes", () => {
     expect(picture()).toBe(before);
     expect(room.refused({ type: "set_params", params: { aged: -1 }, by: "ada" }).reason).toBe("invalid_value");
     expect(room.refused({ type: "set_params", params: { luck: 7 } as never, by: "ada" }).reason).toBe("invalid_value");
+  });
+
+  test("[Q42] demo keeps at least one slot, so that a bumped job always gets its turn", () => {
+    const room = new Room({ pools: [calm] });
+    expect(room.refused({ type: "set_params", params: { demoSlots: 0 }, by: "ada" })).toMatchObject({ reason: "invalid_value", numbers: { parameter: "demoSlots", least: 1 } });
+    room.ok({ type: "set_params", params: { demoSlots: 1 }, by: "ada" });
+  });
+
+  test("[Q2] no duration is longer than thirty days, so that no time reaches 2^53", () => {
+    const room = new Room({ pools: [calm] });
+    const durations = ["headStart", "slack", "long", "hold", "aged", "demoMax", "debtMs", "stopGrace", "backoff", "backoffMax", "lastResort", "circuit", "circuitMax", "quarantine", "company"] as const;
+    const most = 30 * 86_400_000;
+    for (const name of durations) {
+      for (const value of [most + 1, Number.MAX_SAFE_INTEGER]) {
+        expect(room.refused({ type: "set_params", params: { [name]: value }, by: "ada" }), name).toMatchObject({ reason: "invalid_value", numbers: { parameter: name, most } });
+      }
+      room.ok({ type: "set_params", params: { [name]: most }, by: "ada" });
+    }
+    room.submit("A1");
+    room.submit("B1");
+    expect(room.refused({ type: "bump", job: "B1", forMs: Number.MAX_SAFE_INTEGER, by: "ada" }).reason).toBe("invalid_value");
+    room.now = 1_800_000_000_000;
+    room.ok({ type: "bump", job: "B1", forMs: most, by: "ada" });
+    room.ok({ type: "set_demo", on: true, by: "ada" });
+    expect([room.state.workshop.demoUntil, room.job("B1").bumpUntil]).toEqual([room.now + most, room.now + most]);
   });
 });

@@ -72,6 +72,23 @@ describe("ground rules", () => {
     expect(room.find("attempt_closed").map(({ record }) => record.job)).toEqual(["A1", "B1"]);
   });
 
+  test("[Q4] due time decides, and at one due time the seq, whatever was dispatched first", () => {
+    const room = new Room({ slots: 2, pools: [{ id: "slow", position: 0, claimBefore: 60_000 }, { id: "quick", position: 1, claimBefore: 30_000 }] });
+    room.submit("A1");
+    room.submit("B1");
+    expect([room.attempt("A1").pool, room.attempt("B1").pool]).toEqual(["slow", "quick"]);
+    room.at(60);
+    expect(room.find("attempt_closed").map(({ record }) => record.job)).toEqual(["B1", "A1"]);
+    const tied = new Room({ slots: 2, pools: [{ maxInFlight: 2, claimBefore: 30_000 }] });
+    tied.ok({ type: "set_switch", to: "paused", by: "ada" });
+    tied.submit("A1", { e: 50_000 });
+    tied.submit("B1", { e: 1000 });
+    tied.ok({ type: "set_switch", to: "open", by: "ada" });
+    expect(tied.order()).toBe("B1 A1");
+    tied.at(30);
+    expect(tied.find("attempt_closed").map(({ record }) => record.job)).toEqual(["A1", "B1"]);
+  });
+
   test("[Q4] several commands at one instant share one dispatch loop", () => {
     const room = new Room();
     const long = room.submission("A1", { e: 50_000 });

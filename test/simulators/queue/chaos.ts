@@ -1,8 +1,8 @@
 // A workshop where anything may happen next: random commands, runners that crash, lie, repeat themselves and come back from the dead.
-// Every step is decided twice, by the state that lived on and by one restored from its rows (a crash before every command).
+// Every step is decided twice, by the state that lived on and was asked for a forecast, and by one restored from its rows (a crash before every command).
 
 import * as fc from "fast-check";
-import { decide, defaultPool, emptyRows, nextWake, restore, rowsOf } from "../../../durable-objects/queue/index.ts";
+import { decide, defaultPool, emptyRows, forecast, nextWake, restore, rowsOf } from "../../../durable-objects/queue/index.ts";
 import type { Command, Decision, Params, PoolConfig, QueueState, Rows, Terminal } from "../../../durable-objects/queue/index.ts";
 
 type Plain = Exclude<Command, { type: "batch" }>;
@@ -59,6 +59,7 @@ export class Chaos {
   do(command: Command): Decision {
     const before = JSON.parse(JSON.stringify(rowsOf(this.state))) as Rows;
     const revived = restore(structuredClone(before));
+    this.foresee(before);
     const decision = decide(this.state, command, this.now);
     const again = decide(revived, command, this.now);
     const [mine, theirs] = [picture(this.state, decision), picture(revived, again)];
@@ -69,6 +70,14 @@ export class Chaos {
     this.note(command, decision);
     this.watch?.(this, before, entry, decision);
     return decision;
+  }
+
+  /** [Q73] Places and times are asked for at any moment, and nothing may come of it. */
+  private foresee(before: Rows): void {
+    const lists = derivedPicture(this.state);
+    forecast(this.state, this.now);
+    if (JSON.stringify(rowsOf(this.state)) !== JSON.stringify(before)) throw new Error("a forecast changed a row");
+    if (derivedPicture(this.state) !== lists) throw new Error("a forecast changed what is derived from the rows");
   }
 
   private note(command: Command, decision: Decision): void {
@@ -186,6 +195,16 @@ export class Chaos {
     return { type: "set_priority", seat, job: job.id, userPriority: c % 16 };
   }
 
+  /** A pool with work on it: removed, it stays until that has ended [Q67]. */
+  private busyPool(dice: number): string | undefined {
+    return this.pick([...this.state.attempts.values()], dice)?.pool;
+  }
+
+  /** The first pool that is not in the chain. */
+  private missingPool(): PoolConfig | undefined {
+    return pools.find(({ id }) => this.state.pools.get(id)?.removed ?? true);
+  }
+
   private instructor(kind: number, a: number, b: number, c: number): Command {
     const by = "ada";
     const seat = this.pick(seats, a) as string;
@@ -205,6 +224,7 @@ export class Chaos {
       () => ({ type: "set_switch", to: "open", by }),
       () => ({ type: "drain_pool", pool: pool.id, draining: c % 3 === 0, by }),
       () => (c % 4 === 0 ? { type: "remove_pool", pool: pool.id, by } : { type: "upsert_pool", pool, by }),
+      () => (c % 2 === 0 ? { type: "remove_pool", pool: this.busyPool(a) ?? pool.id, by } : { type: "upsert_pool", pool: this.missingPool() ?? pool, by }),
       () => ({ type: "set_max_in_flight", pool: pool.id, maxInFlight: c % 4 }),
       () => ({ type: "set_offers", pool: pool.id, offers: c % 2 === 0 ? null : ["node"] }),
       () => ({ type: "set_wanted", slots: c % 7, by }),
@@ -220,6 +240,21 @@ export class Chaos {
     ];
     return (acts[(kind + a) % acts.length] as () => Command)();
   }
+}
+
+/** What is derived from the rows, as one string; jobs by id. */
+function derivedPicture({ derived }: QueueState): string {
+  const seen = new WeakSet<object>();
+  return JSON.stringify(derived, (name, value: unknown) => {
+    if (name === "head" || name === "capable") return null; // room for one choice, and answers remembered: neither says anything new
+    if (value instanceof Map) return [...value];
+    if (value instanceof Set) return [...value];
+    if (typeof value === "object" && value !== null && !Array.isArray(value) && "acceptedAt" in value) {
+      if (seen.has(value)) return (value as unknown as { id: string }).id;
+      seen.add(value);
+    }
+    return value;
+  });
 }
 
 /** What a decision did and left behind, as one string. */

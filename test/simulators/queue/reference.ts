@@ -84,8 +84,8 @@ export function referenceChoice(rows: Rows, now: number): ReferenceChoice | null
 
   // [Q45]
   const active = rows.seats.filter((one) => !one.paused && (liveMain(one.id) > 0 || mainWaiting(one).some((job) => open.some((slot) => mayRun(slot, job)))));
-  const cap = Math.max(1, Math.ceil(W / Math.max(1, active.length)));
-  const under = mode.cap ? H.filter((job) => liveMain(job.seat) < cap) : H;
+  const cap = (one: Seat) => Math.max(1, Math.ceil((W * one.weight) / active.reduce((sum, { weight }) => sum + weight, 0)));
+  const under = mode.cap ? H.filter((job) => liveMain(job.seat) < cap(seat(job))) : H;
   return byKey(under.length > 0 ? under : H, "main");
 
   function mainWaiting(one: Seat): Job[] {
