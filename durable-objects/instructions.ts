@@ -85,7 +85,7 @@ function workshopPlan(act: Of<"switch" | "mode" | "params" | "slots" | "demo" | 
     case "budget":
       return plan({ type: "set_budget", budget: act.budget, by }, () => (act.budget === null ? "The workshop has no budget limit." : `The workshop may spend ${money(act.budget)}; ${money(workshop.spent)} are spent.`), { of: "budget" }, "sets the budget back");
     case "demo":
-      return final({ type: "set_demo", on: act.on, by }, () => (act.on ? `Demo is on for ${duration(state.params.demoMax)}: what the instructor's seat submits goes first.` : "Demo is off; demo prompts still waiting joined the normal line."), act.on ? "Switch demo off to end it." : "Switch demo on again if you need it; prompts that joined the normal line can be bumped.");
+      return final({ type: "set_demo", on: act.on, by }, () => (act.on ? `Demo is on for ${duration(state.params.demoMax)}: what the instructor's seat submits goes first.` : "Demo is off; demo prompts still waiting went back to the lines they came from."), act.on ? "Switch demo off to end it." : "Switch demo on again if you need it; prompts that still wait can be bumped.");
     case "round":
       return final({ type: "new_round", by }, () => "A new round has begun: every seat starts level. Waiting prompts keep their places.", "What seats had used before is forgotten; it cannot be brought back.");
   }
