@@ -142,6 +142,11 @@ export class RunnerDesk {
     return attempt?.lease?.id === lease ? { ok: true, attempt } : { ok: false, reason: "stale", message: "This lease is over: another attempt runs, or the job has ended. Drop the run." };
   }
 
+  /** ms that a lease of this attempt holds without a sign of life [Q58]. */
+  leaseMs(ref: AttemptRef): number {
+    return this.#poolOf(ref)?.lease ?? 0;
+  }
+
   /** Numbers for new files of an attempt, counted on so that no key of a lease is ever used twice. */
   takeFileNumbers(ref: AttemptRef, count: number): number {
     const row = this.#sql.all("UPDATE attempts SET files = files + ? WHERE job = ? AND attempt = ? RETURNING files", count, ref.job, ref.attempt)[0];

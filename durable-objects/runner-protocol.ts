@@ -16,7 +16,7 @@ import type { Delivered } from "./job-keeper.ts";
 /** Decides, commits, tells; `record` joins the transaction. */
 export type Run = <T extends CommandType>(command: Extract<Command, { type: T }>, record?: (decision: Decision<T>) => void, delivered?: readonly Delivered[]) => Decision<T>;
 
-/** A lease is renewed at most this often (ms): signs of life are frequent, log entries need not be. */
+/** A lease is renewed at most this often (ms), or three times in its length if that is shorter: signs of life are frequent, log entries need not be. */
 const RENEW_EVERY_MS = 3000;
 
 export class RunnerProtocol {
@@ -63,7 +63,7 @@ export class RunnerProtocol {
   /** A sign of life; `activity` false for a bare heartbeat [Q58]. */
   renew(ref: AttemptRef, lease: string, activity: boolean): void {
     const last = this.#renewed.get(lease) ?? 0;
-    if (this.#now() - last < RENEW_EVERY_MS) return;
+    if (this.#now() - last < Math.min(RENEW_EVERY_MS, this.#desk.leaseMs(ref) / 3)) return;
     this.#renewed.set(lease, this.#now());
     if (this.#renewed.size > 500) this.#renewed.clear();
     this.#run<"renew">({ type: "renew", job: ref.job, attempt: ref.attempt, lease, activity });

@@ -55,8 +55,8 @@ function wrongParam(params: Partial<Params>): Refusal | null {
   for (const [name, value] of Object.entries(params)) {
     if (!(name in defaultParams)) return refuse("invalid_value", `There is no parameter "${name}".`, { parameter: name });
     const floor = least[name as keyof Params] ?? 0;
-    const most = durations.has(name) ? longest : Number.MAX_SAFE_INTEGER;
-    if (!whole(value, floor, most)) return refuse("invalid_value", `Parameter "${name}" must be a whole number of at least ${floor}${most === longest ? " and at most 30 days in milliseconds" : ""}.`, { parameter: name, least: floor, most, value: String(value) });
+    const most = durations.has(name) ? longest : undefined;
+    if (!whole(value, floor, most)) return refuse("invalid_value", `Parameter "${name}" must be a whole number of at least ${floor}${most === undefined ? "" : " and at most 30 days in milliseconds"}.`, { parameter: name, least: floor, ...(most === undefined ? {} : { most }), value: String(value) });
   }
   return null;
 }
