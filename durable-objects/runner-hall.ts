@@ -1,19 +1,17 @@
 // Pulling runners: who is here, who waits for work, who gets which dispatch [G] 6.12. A runner is known by its socket (or its long poll);
 // the pool has as many slots as runners are here, so a dispatch always finds a hand to take it.
-import { runnerFrame, type ClaimRequest, type PlatformFrame, type RunnerFrame, type RunnerInfo, type Work } from "../gpu-adapter/contract.ts";
-import { quickCheck } from "../gpu-adapter/quick-check.ts";
+import type { ClaimRequest, RunnerFrame, RunnerInfo, Work } from "../gpu-adapter/contract.ts";
 import type { AttemptRef, PoolSetup } from "./contract.ts";
 import type { Engine } from "./engine.ts";
 import type { Entry } from "./gathering.ts";
 import type { Attempt, CommandOf, Results } from "./queue/index.ts";
 import type { Granted, RunnerDesk } from "./runner-desk.ts";
+import { readFrame, tell } from "./runner-frames.ts";
 import type { Run, RunnerProtocol } from "./runner-protocol.ts";
-import { type AttemptSocket, type RunnerSocket, send, type Sockets } from "./sockets.ts";
+import type { AttemptSocket, RunnerSocket, Sockets } from "./sockets.ts";
 
 /** A polling runner counts as present for this long after its last question (ms). */
 const POLLER_PRESENT_MS = 60_000;
-
-const isFrame = quickCheck(runnerFrame);
 
 type Offer = { job: string; attempt: number; pool: string; claimBefore: number };
 /** A runner that waits, and the dispatch it gets in the transaction that makes it. `granted` once its claim was accepted. */
@@ -290,27 +288,5 @@ export class RunnerHall {
     }
     const slots = Math.min(setup.max_in_flight, here.size);
     if (this.#engine.state.pools.get(pool)?.maxInFlight !== slots) this.#run<"set_max_in_flight">({ type: "set_max_in_flight", pool, maxInFlight: slots });
-  }
-}
-
-function tell(socket: WebSocket, frame: PlatformFrame): void {
-  send(socket, JSON.stringify(frame));
-}
-
-/** The frame in a text message; null after its sender was told why it is none. */
-function readFrame(socket: WebSocket, message: string): RunnerFrame | null {
-  const value = parseJson(message);
-  if (isFrame(value)) return value;
-  const parsed = runnerFrame.safeParse(value);
-  if (parsed.success) return parsed.data;
-  send(socket, JSON.stringify({ type: "error", message: "That frame is not of the contract; it was ignored.", issues: parsed.error.issues.slice(0, 3) }));
-  return null;
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    return undefined;
   }
 }
